@@ -1,0 +1,23 @@
+// What commands need that answer questions: options, and an answerer made of the parts that they name.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cli/open.h"
+#include "service/answerer.h"
+
+namespace retro::cli {
+
+struct AnsweringOptions {
+  DatabaseOptions database;
+  std::string model;
+  bool int8 = false, no_retrieval = false;
+  AnswerOptions answer;
+};
+void AddAnsweringOptions(CLI::App& command, AnsweringOptions& options);
+
+// Opens the decoder, and the database unless retrieval is off; completes options.answer from the other options.
+std::unique_ptr<Answerer> OpenAnswerer(AnsweringOptions& options, ThreadPool& pool);
+
+}  // namespace retro::cli

@@ -1,0 +1,62 @@
+#include "cli/open.h"
+
+#include "core/error.h"
+#include "core/manifest.h"
+#include "model/load_tokenizer.h"
+
+namespace retro::cli {
+namespace {
+
+// An option's own value, or the path that the database's manifest names for it.
+std::string GivenOrRecorded(const std::string& given, const std::string& db, const char* recorded, const char* option) {
+  if (!given.empty()) return given;
+  const Manifest manifest = Manifest::Load(db, "retrieval database");
+  const std::string path = manifest.counts.value("made_with", nlohmann::json::object()).value(recorded, "");
+  if (path.empty() || !std::filesystem::exists(path)) {
+    Throw(ErrorCode::kNotFound, "{} was built with {} '{}', which is not there; name it with {}", db, recorded, path, option);
+  }
+  return path;
+}
+
+}  // namespace
+
+void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options) {
+  command.add_option("--db", options.db, "The retrieval database")->required();
+  command.add_option("--encoder", options.encoder, "Folder of the encoder; default: the one that the database was built with")
+      ->envname("RETRO_ENCODER");
+  command.add_option("--tokenizer", options.tokenizer, "Tokenizer of the chunks; default: the one that it was built with");
+  command.add_option("--k", options.search.k, "Passages to retrieve")->capture_default_str();
+  command.add_option("--nprobe", options.search.nprobe, "Lists of the index to visit; 0: as chosen when it was built")
+      ->capture_default_str();
+  command.add_option("--rerank-factor", options.search.rerank_factor,
+                     "Candidates for each passage wanted, ordered by exact distance; 0: as chosen when it was built")
+      ->capture_default_str();
+  command.add_flag("--quick", options.quick, "Check the database's file sizes only, not the checksums");
+}
+
+std::shared_ptr<const Embedder> OpenEmbedder(const DatabaseOptions& options) {
+  return std::make_shared<Embedder>(GivenOrRecorded(options.encoder, options.db, "encoder", "--encoder"));
+}
+
+std::unique_ptr<RetrievalDatabase> OpenDatabase(const DatabaseOptions& options, std::shared_ptr<const Embedder> embedder) {
+  std::shared_ptr<const Tokenizer> tokenizer =
+      LoadTokenizer(GivenOrRecorded(options.tokenizer, options.db, "tokenizer", "--tokenizer"));
+  return std::make_unique<RetrievalDatabase>(
+      options.db, std::move(embedder), std::move(tokenizer),
+      options.quick ? RetrievalDatabase::Verify::kSizes : RetrievalDatabase::Verify::kChecksums);
+}
+
+void AddModelOption(CLI::App& command, std::string& model, bool& int8) {
+  command.add_option("--model", model, "The decoder: a folder in Hugging Face layout or a .gguf file")
+      ->required()->envname("RETRO_MODEL");
+  command.add_flag("--int8", int8, "Hold 16- and 32-bit weights in 8 bits: half the memory or less, quicker, less exact");
+}
+
+LanguageModel OpenLanguageModel(const std::string& path, bool int8, ThreadPool& pool) {
+  LanguageModel model;
+  model.tokenizer = LoadTokenizer(path);
+  model.decoder = LoadDecoder(path, pool, int8 ? WeightPrecision::kInt8 : WeightPrecision::kAsStored);
+  return model;
+}
+
+}  // namespace retro::cli

@@ -1,0 +1,36 @@
+// Opening what several commands need: the encoder, the decoder with its tokenizer and template, a database.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "cli/command.h"
+#include "model/decoder.h"
+#include "retriever/retrieval_database.h"
+
+namespace retro::cli {
+
+// --db, --encoder and --tokenizer of the commands that read a database.
+struct DatabaseOptions {
+  std::string db, encoder, tokenizer;
+  bool quick = false;
+  SearchOptions search{.k = 5};
+};
+void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options);
+
+// The encoder of the options, or else the one that the database was built with (its manifest names the path).
+std::shared_ptr<const Embedder> OpenEmbedder(const DatabaseOptions& options);
+
+// Opens a database with `embedder` and the tokenizer of the options, or else the one that it was built with. Verifies
+// every checksum unless `quick`.
+std::unique_ptr<RetrievalDatabase> OpenDatabase(const DatabaseOptions& options, std::shared_ptr<const Embedder> embedder);
+
+struct LanguageModel {
+  std::unique_ptr<Decoder> decoder;
+  std::shared_ptr<const Tokenizer> tokenizer;
+};
+LanguageModel OpenLanguageModel(const std::string& path, bool int8, ThreadPool& pool);
+void AddModelOption(CLI::App& command, std::string& model, bool& int8);
+
+}  // namespace retro::cli

@@ -1,0 +1,296 @@
+#include "index-builder/index_builder.h"
+
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+
+#include "core/error.h"
+#include "core/hash.h"
+#include "core/interrupt.h"
+#include "core/log.h"
+#include "core/staged_folder.h"
+#include "core/thread_pool.h"
+#include "index-builder/chunk_stage.h"
+#include "index-builder/embedding_stage.h"
+#include "index-builder/recall.h"
+#include "index-builder/recall_queries.h"
+#include "index-builder/vector_stage.h"
+#include "retriever/chunk_store.h"
+#include "retriever/half_embeddings.h"
+
+namespace retro {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kKind = "retrieval database";
+constexpr const char* kUnfinishedKind = "unfinished retrieval database";
+// Inside the staging folder: the manifest of what is done so far.
+constexpr const char* kStateFolder = "state";
+constexpr const char* kCorpusFolder = "corpus";
+constexpr const char* kChunksFolder = "chunks";
+constexpr const char* kEmbeddingsFolder = "embeddings";
+constexpr const char* kIndexFile = "vectors.index";
+
+bool IsCorpusFolder(const std::vector<fs::path>& inputs) {
+  return inputs.size() == 1 && fs::is_directory(inputs[0]) && Manifest::Exists(inputs[0]);
+}
+
+// What the bytes of a database depend on, besides its inputs: two builds that agree here make the same database.
+nlohmann::json OptionsJson(const IndexOptions& options) {
+  nlohmann::json json = {{"chunk_len", options.chunk_len},
+                         {"factory", options.factory},
+                         {"keep_embeddings", nullptr},
+                         {"embed_title", options.embed_title},
+                         {"block_chunks", options.block_chunks},
+                         {"training_chunks", options.training_chunks},
+                         {"recall_queries", options.recall_queries},
+                         {"target_recall", options.target_recall},
+                         {"seed", options.seed}};
+  if (options.keep_embeddings.has_value()) json["keep_embeddings"] = *options.keep_embeddings;
+  return json;
+}
+
+// The corpus that a database is made from, by the hash of its manifest, which holds those of its files.
+nlohmann::json InputsJson(const fs::path& corpus) {
+  const fs::path manifest = corpus / "manifest.json";
+  return {{"corpus/manifest.json", {{"bytes", fs::file_size(manifest)}, {"xxh3", HashFile(manifest)}}}};
+}
+
+void CheckOptions(const IndexOptions& options) {
+  if (options.chunk_len == 0) Throw(ErrorCode::kInvalidArgument, "chunk_len 0: must be at least 1");
+  if (options.block_chunks == 0) Throw(ErrorCode::kInvalidArgument, "block_chunks 0: must be at least 1");
+  if (!(options.target_recall > 0 && options.target_recall <= 1)) {
+    Throw(ErrorCode::kInvalidArgument, "target_recall {}: must be above 0 and at most 1", options.target_recall);
+  }
+}
+
+void RemoveFolder(const fs::path& folder) {
+  std::error_code error;
+  fs::remove_all(folder, error);
+  if (error) ThrowErrno(error.value(), "remove", folder.string());
+}
+
+class IndexBuilder {
+ public:
+  IndexBuilder(const Tokenizer& tokenizer, const Embedder& embedder, const IndexOptions& options, ThreadPool& pool)
+      : tokenizer_(tokenizer), embedder_(embedder), options_(options), pool_(pool) {
+    wanted_.kind = kKind;
+    wanted_.options = OptionsJson(options);
+    wanted_.fingerprints = {{"tokenizer", tokenizer.fingerprint()},
+                            {"vocab_size", tokenizer.vocab_size()},
+                            {"embedder", embedder.fingerprint()},
+                            {"dim", embedder.dim()},
+                            {"chunk_len", options.chunk_len},
+                            {"embed_title", options.embed_title},
+                            {"metric", "L2"}};
+  }
+
+  Manifest Build(const std::vector<fs::path>& inputs, const fs::path& out) {
+    if (auto done = FindFinished(inputs, out)) {
+      spdlog::info("{}: holds this database already ({} chunks); nothing to do", out.string(),
+                   done->counts.value("chunks", uint64_t{0}));
+      return *done;
+    }
+    StagedFolder staged(out, StagedFolder::Unpublished::kKeep);
+    folder_ = staged.path();
+    const fs::path corpus_folder = PrepareCorpus(inputs);
+    wanted_.inputs = InputsJson(corpus_folder);
+    if (!ResumeFinished()) {
+      ResumeOrClear();
+      RunStages(corpus_folder);
+    }
+    Manifest finished = Manifest::Load(folder_, kKind);
+    RemoveLeftovers(finished);
+    staged.Publish();
+    return finished;
+  }
+
+ private:
+  bool Agrees(const Manifest& manifest) const {
+    return manifest.options == wanted_.options && manifest.fingerprints == wanted_.fingerprints &&
+           manifest.inputs == wanted_.inputs;
+  }
+
+  // The manifest of `out`, when it is the database that would be built.
+  std::optional<Manifest> FindFinished(const std::vector<fs::path>& inputs, const fs::path& out) {
+    if (!Manifest::Exists(out)) return std::nullopt;
+    Manifest found = Manifest::Load(out, kKind);
+    const bool from_corpus = IsCorpusFolder(inputs);
+    if (!from_corpus && !FindCorpus(inputs, tokenizer_, out / kCorpusFolder, options_.corpus)) return std::nullopt;
+    wanted_.inputs = InputsJson(from_corpus ? inputs[0] : out / kCorpusFolder);
+    if (!Agrees(found)) return std::nullopt;
+    try {
+      found.VerifyFiles(out, Manifest::Check::kSizes);
+    } catch (const Error& error) {
+      spdlog::warn("{}", error.what());
+      return std::nullopt;
+    }
+    return found;
+  }
+
+  // The folder of the corpus: the one that was given, or one built in the staging folder.
+  fs::path PrepareCorpus(const std::vector<fs::path>& inputs) {
+    if (IsCorpusFolder(inputs)) return inputs[0];
+    const fs::path folder = folder_ / kCorpusFolder;
+    BuildCorpus(inputs, tokenizer_, folder, options_.corpus, pool_);
+    Step("corpus");
+    return folder;
+  }
+
+  // Whether an earlier run came to its end, save for putting the folder in place.
+  bool ResumeFinished() const { return Manifest::Exists(folder_) && Agrees(Manifest::Load(folder_, kKind)); }
+
+  void ResumeOrClear() {
+    const fs::path state = folder_ / kStateFolder;
+    if (Manifest::Exists(state)) {
+      state_ = Manifest::Load(state, kUnfinishedKind);
+      if (Agrees(state_)) {
+        spdlog::info("{}: going on with the build that was left there", folder_.string());
+        return;
+      }
+    }
+    for (const char* name : {kChunksFolder, kEmbeddingsFolder, kIndexFile, kStateFolder, "manifest.json"}) {
+      RemoveFolder(folder_ / name);
+    }
+    MakeDirectories(state);
+    state_ = wanted_;
+    state_.kind = kUnfinishedKind;
+    state_.Save(state);
+  }
+
+  // Runs `work` unless an earlier run did; what it noted in state_ is saved with it.
+  template <typename Work>
+  void Stage(const std::string& name, Work&& work) {
+    if (state_.HasStage(name)) return;
+    ThrowIfInterrupted();
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    state_.counts["seconds"][name] = taken.count();
+    state_.stages.push_back(name);
+    state_.Save(folder_ / kStateFolder);
+    Step(name);
+  }
+
+  void Step(std::string_view name) const {
+    if (options_.on_step) options_.on_step(name);
+  }
+
+  void RunStages(const fs::path& corpus_folder) {
+    Stage("chunks", [&] { WriteChunkStore(corpus_folder); });
+    Stage("embeddings", [&] {
+      EmbedStore(
+          ChunkStore(folder_ / kChunksFolder), tokenizer_, embedder_, folder_ / kEmbeddingsFolder,
+          {.block_chunks = options_.block_chunks, .embed_title = options_.embed_title, .on_step = options_.on_step},
+          pool_);
+    });
+    Stage("index", [&] { WriteIndex(); });
+    Stage("recall", [&] { Recall(); });
+    WriteManifest();
+  }
+
+  void WriteChunkStore(const fs::path& corpus_folder) {
+    const Corpus corpus(corpus_folder);
+    if (corpus.manifest().fingerprints.value("tokenizer", "") != tokenizer_.fingerprint()) {
+      Throw(
+          ErrorCode::kInvalidArgument,
+          "{}: was made with another tokenizer ({}) than the one given ({}); give that one, or build the corpus again",
+          corpus_folder.string(), corpus.manifest().fingerprints.value("tokenizer", ""), tokenizer_.fingerprint());
+    }
+    const uint64_t chunks = WriteChunks(corpus, folder_ / kChunksFolder, options_.chunk_len,
+                                        static_cast<uint32_t>(tokenizer_.vocab_size()));
+    if (chunks == 0) {
+      Throw(ErrorCode::kInvalidArgument, "{}: its part \"train\" has no chunk; give a corpus with text in that part",
+            corpus_folder.string());
+    }
+    state_.counts["documents"] = corpus.num_documents();
+    state_.counts["tokens"] = corpus.num_tokens();
+    state_.counts["chunks"] = chunks;
+  }
+
+  void WriteIndex() {
+    const HalfEmbeddings embeddings(folder_ / kEmbeddingsFolder, embedder_.dim());
+    const std::string factory =
+        options_.factory.empty() ? VectorIndex::ChooseFactory(embeddings.size(), embeddings.dim()) : options_.factory;
+    const BuiltIndex built = BuildVectorIndex(embeddings, {.factory = factory,
+                                                           .training_chunks = options_.training_chunks,
+                                                           .seed = options_.seed,
+                                                           .memory_bytes = options_.memory_bytes});
+    built.index.Save(folder_ / kIndexFile);
+    state_.AddFile(folder_, kIndexFile);
+    const bool keep = options_.keep_embeddings.value_or(factory.find("PQ") != std::string::npos);
+    state_.counts["index"] = {{"factory", factory}, {"training_vectors", built.training_vectors}, {"rerank", keep}};
+    spdlog::info("index {}: embeddings are {}", factory, keep ? "kept, to re-rank what it finds exactly" : "not kept");
+  }
+
+  void Recall() {
+    state_.VerifyFiles(folder_, Manifest::Check::kChecksums);
+    const VectorIndex index = VectorIndex::Load(folder_ / kIndexFile);
+    nlohmann::json& figures = state_.counts["index"];
+    if (index.factory() == "Flat") {
+      figures.update({{"nprobe", 0}, {"rerank_factor", 1}, {"recall_at_10", 1.0}, {"recall_measured", false}});
+      return;
+    }
+    const HalfEmbeddings embeddings(folder_ / kEmbeddingsFolder, embedder_.dim());
+    const ChunkStore chunks(folder_ / kChunksFolder);
+    const std::vector<float> queries = MakeRecallQueries(
+        chunks, tokenizer_, embedder_, {.count = options_.recall_queries, .seed = options_.seed + 1}, pool_);
+    const RecallCurve curve =
+        MeasureRecall(index, embeddings, queries, figures.at("rerank"), options_.target_recall, pool_);
+    figures.update({{"nprobe", curve.chosen.search.nprobe},
+                    {"rerank_factor", curve.chosen.search.rerank_factor},
+                    {"recall_at_10", curve.chosen.recall},
+                    {"recall_measured", true},
+                    {"recall_queries", queries.size() / static_cast<size_t>(embedder_.dim())},
+                    {"recall_query_kind", "the first half of the tokens of a randomly drawn chunk"},
+                    {"query_us", curve.query_us},
+                    {"recall_curve", curve.ToJson()}});
+    LogRecall(curve);
+  }
+
+  void LogRecall(const RecallCurve& curve) const {
+    const SearchOptions& search = curve.chosen.search;
+    spdlog::info("recall@10 {:.3f} with nprobe {} and rerank_factor {}", curve.chosen.recall, search.nprobe,
+                 search.rerank_factor);
+    if (curve.chosen.recall < options_.target_recall) {
+      spdlog::warn("recall@10 stays below {}: keep the embeddings, or choose an index with larger codes",
+                   options_.target_recall);
+    }
+  }
+
+  // The manifest is complete before anything that it does not name is removed, so a kill here loses nothing.
+  void WriteManifest() {
+    Manifest manifest = state_;
+    manifest.kind = kKind;
+    manifest.stages.push_back("manifest");
+    manifest.counts["made_with"] = options_.made_with;
+    manifest.AddFile(folder_, kChunksFolder);
+    if (manifest.counts["index"]["rerank"]) manifest.AddFile(folder_, kEmbeddingsFolder);
+    manifest.Save(folder_);
+    Step("manifest");
+  }
+
+  void RemoveLeftovers(const Manifest& finished) const {
+    RemoveFolder(folder_ / kStateFolder);
+    if (!finished.counts.at("index").at("rerank")) RemoveFolder(folder_ / kEmbeddingsFolder);
+  }
+
+  const Tokenizer& tokenizer_;
+  const Embedder& embedder_;
+  const IndexOptions& options_;
+  ThreadPool& pool_;
+  fs::path folder_;  // the staging folder
+  Manifest wanted_;  // kind, inputs, options, fingerprints: known at the start
+  Manifest state_;   // what is done so far
+};
+
+}  // namespace
+
+Manifest BuildIndex(const std::vector<fs::path>& inputs, const Tokenizer& tokenizer, const Embedder& embedder,
+                    const fs::path& out, const IndexOptions& options, ThreadPool& pool) {
+  CheckOptions(options);
+  return IndexBuilder(tokenizer, embedder, options, pool).Build(inputs, out);
+}
+
+}  // namespace retro

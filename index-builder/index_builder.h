@@ -1,0 +1,59 @@
+// A corpus becomes a retrieval database: the one door to this folder. The work is done in OUT.building, stage by stage
+// and block by block, and takes the place of OUT in one step at the end; a build that was killed or interrupted goes on
+// where it was when the same command is given again.
+//
+//   chunks/            the chunks' tokens and documents (retriever/chunk_store.h)
+//   embeddings/        block-00000.embeddings ..., kept when asked for or when the index needs them for re-ranking
+//   vectors.index      row i is ChunkId i
+//   corpus/            when the input was documents: the tokenized corpus, with a manifest of its own
+//   manifest.json      kind "retrieval database"; docs/formats.md has its fields
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/manifest.h"
+#include "datasets/corpus.h"
+#include "datasets/tokenizer.h"
+#include "retriever/embedder.h"
+
+namespace retro {
+
+class ThreadPool;
+
+struct IndexOptions {
+  uint32_t chunk_len = 64;   // tokens; what the embedder cannot take of a longer chunk's text it does not see
+  std::string factory = {};  // FAISS index string; empty: VectorIndex::ChooseFactory by the number of chunks
+  // Keep the embeddings in half precision (2 * dim bytes a chunk) to re-rank what the index finds exactly. Not set:
+  // kept for an index of product-quantized codes, which finds under half of the true neighbours without them.
+  std::optional<bool> keep_embeddings = {};
+  bool embed_title = false;  // the document's title before the text that is embedded (the RETRO paper does not)
+  // Bound on what a stage holds besides the index itself: the training sample and the blocks of embeddings.
+  size_t memory_bytes = size_t{1} << 30;
+  uint32_t block_chunks = 4096;  // the unit of embedding work: what a kill can lose
+  uint64_t training_chunks = 0;  // sampled to train the index; 0: as many as it wants. memory_bytes bounds both
+  uint32_t recall_queries = 0;   // held-out queries to measure recall with; 0: one per hundred chunks, 100 to 1000
+  double target_recall = 0.95;   // of the 10 nearest; the cheapest search setting that reaches it becomes the default
+  uint64_t seed = 0;             // of both samples
+  CorpusOptions corpus = {};     // when the input is documents
+  // Kept in the manifest as counts.made_with and otherwise not looked at: where the encoder and the tokenizer were.
+  std::map<std::string, std::string> made_with = {};
+  // Called after each durable step with its name ("corpus", "chunks", "block 3", "index", "recall", "manifest"); what
+  // it throws ends the build, as a kill would.
+  std::function<void(std::string_view step)> on_step = {};
+};
+
+// `inputs`: one folder that BuildCorpus made (its part "train"), or documents as OpenDocuments takes them. When `out`
+// holds this very database already, says so and does nothing. Throws Error; then an older database in `out` is whole.
+// Error(kUnavailable): interrupted, or another process is building `out`.
+Manifest BuildIndex(const std::vector<std::filesystem::path>& inputs, const Tokenizer& tokenizer,
+                    const Embedder& embedder, const std::filesystem::path& out, const IndexOptions& options,
+                    ThreadPool& pool);
+
+}  // namespace retro

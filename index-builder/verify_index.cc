@@ -1,0 +1,253 @@
+#include "index-builder/verify_index.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/error.h"
+#include "core/interrupt.h"
+#include "core/manifest.h"
+#include "core/progress.h"
+#include "core/thread_pool.h"
+#include "index-builder/embedding_stage.h"
+#include "index-builder/sample.h"
+#include "retriever/chunk_store.h"
+#include "retriever/half_embeddings.h"
+#include "retriever/reranked_search.h"
+#include "retriever/vector_index.h"
+
+namespace retro {
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kKind = "retrieval database";
+constexpr uint64_t kChunksAtOnce = 4096;
+constexpr int kFoundAmong = 10;
+// Squared distance between a stored row and the same text embedded now: rounding to half precision and another order
+// of sums stay far below it, another text far above.
+constexpr float kSameEmbedding = 1e-4f;
+// Of a sample searched in the index: an approximate one misses some.
+constexpr double kFoundShare = 0.8;
+
+bool HasFilesBelow(const Manifest& manifest, const std::string& name) {
+  return std::any_of(manifest.files.items().begin(), manifest.files.items().end(),
+                     [&](const auto& file) { return file.key().starts_with(name + "/"); });
+}
+
+// Runs checks one after the other, each with a sentence on what it found.
+class Audit {
+ public:
+  // Returns whether it passed. `check` returns the detail, or throws Error with what is wrong.
+  bool Run(const std::string& name, const std::function<std::string()>& check) {
+    try {
+      checks_.push_back({{"name", name}, {"ok", true}, {"detail", check()}});
+      return true;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kUnavailable) throw;
+      checks_.push_back({{"name", name}, {"ok", false}, {"detail", error.what()}});
+      ok_ = false;
+      return false;
+    }
+  }
+
+  nlohmann::json ToJson() const { return {{"ok", ok_}, {"checks", checks_}}; }
+
+ private:
+  bool ok_ = true;
+  nlohmann::json checks_ = nlohmann::json::array();
+};
+
+class DatabaseAudit {
+ public:
+  DatabaseAudit(const fs::path& folder, const Manifest& manifest, const Tokenizer& tokenizer, const Embedder& embedder,
+                const VerifyOptions& options, ThreadPool& pool)
+      : folder_(folder),
+        manifest_(manifest),
+        tokenizer_(tokenizer),
+        embedder_(embedder),
+        options_(options),
+        pool_(pool),
+        chunks_(folder / "chunks"),
+        index_(VectorIndex::Load(folder / "vectors.index")) {
+    if (HasFilesBelow(manifest, "embeddings")) embeddings_.emplace(folder / "embeddings", index_.dim());
+  }
+
+  std::string CheckCounts() const {
+    const uint64_t chunks = chunks_.num_chunks();
+    ExpectEqual("vectors in vectors.index", index_.size(), chunks);
+    if (embeddings_.has_value()) ExpectEqual("rows in embeddings/", embeddings_->size(), chunks);
+    ExpectEqual("chunks in the manifest", manifest_.counts.value("chunks", uint64_t{0}), chunks);
+    ExpectEqual("documents in the manifest", manifest_.counts.value("documents", uint64_t{0}), chunks_.num_documents());
+    return fmt::format("{} chunks of {} documents, {} vectors", chunks, chunks_.num_documents(), index_.size());
+  }
+
+  // Every chunk continues its document or begins a later one, and only the last of a document is short.
+  std::string CheckChunks() const {
+    Progress progress("verify", "chunks", chunks_.num_chunks());
+    std::vector<ChunkRecord> records;
+    std::optional<ChunkRecord> previous;
+    uint64_t tokens = 0;
+    for (uint64_t first = 0; first < chunks_.num_chunks(); first += kChunksAtOnce) {
+      ThrowIfInterrupted();
+      chunks_.ReadRange({first}, std::min(kChunksAtOnce, chunks_.num_chunks() - first), records);
+      for (ChunkRecord& record : records) {
+        CheckChunk(record, previous);
+        tokens += record.tokens.size();
+        previous = std::move(record);
+      }
+      progress.Add(records.size());
+    }
+    progress.Finish();
+    if (tokens != manifest_.counts.value("tokens", uint64_t{0})) {
+      Fail("the chunks hold {} tokens, the manifest says {}", tokens, manifest_.counts.value("tokens", uint64_t{0}));
+    }
+    return fmt::format("{} tokens", tokens);
+  }
+
+  std::string CheckSample() const {
+    if (manifest_.fingerprints.value("tokenizer", "") != tokenizer_.fingerprint()) {
+      Fail("it was built with another tokenizer than the one given");
+    }
+    if (manifest_.fingerprints.value("embedder", "") != embedder_.fingerprint()) {
+      Fail("it was built with another embedder than the one given");
+    }
+    const auto sample = SampleWithoutReplacement(chunks_.num_chunks(), options_.sample_chunks, options_.seed);
+    std::vector<ChunkRecord> records;
+    for (const uint64_t id : sample) records.push_back(chunks_.Get({id}));
+    const bool titles = manifest_.options.value("embed_title", false);
+    const std::vector<float> rows = EmbedChunks(chunks_, records, tokenizer_, embedder_, titles, pool_);
+    if (embeddings_.has_value()) CheckRows(sample, rows);
+    return CheckFound(sample, rows);
+  }
+
+ private:
+  template <typename... Args>
+  [[noreturn]] void Fail(fmt::format_string<Args...> format, Args&&... args) const {
+    Throw(ErrorCode::kCorruption, "{}: {}; build the database again", folder_.string(),
+          fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  void ExpectEqual(const char* what, uint64_t count, uint64_t expected) const {
+    if (count != expected) Fail("{}: {}, the chunk store has {}", what, count, expected);
+  }
+
+  void CheckChunk(const ChunkRecord& record, const std::optional<ChunkRecord>& previous) const {
+    const uint32_t chunk_len = chunks_.chunk_len();
+    if (record.tokens.empty() || record.tokens.size() > chunk_len) {
+      Fail("chunk {} has {} tokens, chunk_len is {}", record.id.value, record.tokens.size(), chunk_len);
+    }
+    if (record.document.value >= chunks_.num_documents()) {
+      Fail("chunk {} is of document {} of {}", record.id.value, record.document.value, chunks_.num_documents());
+    }
+    const bool continues = previous.has_value() && previous->document == record.document;
+    const uint64_t position = continues ? previous->position + chunk_len : 0;
+    if (record.position != position || (continues && previous->tokens.size() != chunk_len)) {
+      Fail("chunk {} begins at token {} of its document, not {}", record.id.value, record.position, position);
+    }
+    if (previous.has_value() && previous->document > record.document) Fail("chunk {} goes back", record.id.value);
+  }
+
+  void CheckRows(std::span<const uint64_t> sample, std::span<const float> rows) const {
+    const auto dim = static_cast<size_t>(index_.dim());
+    for (size_t i = 0; i < sample.size(); ++i) {
+      const ChunkId chunk{sample[i]};
+      float distance = 0;
+      embeddings_->Distances(rows.subspan(i * dim, dim), {&chunk, 1}, {&distance, 1});
+      if (!(distance <= kSameEmbedding)) {
+        Fail("the stored embedding of chunk {} is {} away from that of its text", chunk.value, distance);
+      }
+    }
+  }
+
+  std::string CheckFound(std::span<const uint64_t> sample, std::span<const float> rows) const {
+    const nlohmann::json& index = manifest_.counts.at("index");
+    const SearchOptions search{
+        .k = kFoundAmong, .nprobe = index.value("nprobe", 0), .rerank_factor = index.value("rerank_factor", 0)};
+    const auto found = SearchReranked(index_, embeddings_ ? &*embeddings_ : nullptr, rows, search, pool_);
+    size_t hits = 0;
+    for (size_t i = 0; i < sample.size(); ++i) {
+      hits += std::any_of(found[i].begin(), found[i].end(), [&](const Neighbour& neighbour) {
+        return neighbour.chunk.value == sample[i] || neighbour.distance <= kSameEmbedding;  // or an equal text
+      });
+    }
+    if (static_cast<double>(hits) < kFoundShare * static_cast<double>(sample.size())) {
+      Fail("of {} chunks embedded again, the index finds only {}", sample.size(), hits);
+    }
+    return fmt::format("{} of {} chunks embedded again found among their {} nearest", hits, sample.size(), kFoundAmong);
+  }
+
+  fs::path folder_;
+  const Manifest& manifest_;
+  const Tokenizer& tokenizer_;
+  const Embedder& embedder_;
+  const VerifyOptions& options_;
+  ThreadPool& pool_;
+  ChunkStore chunks_;
+  VectorIndex index_;
+  std::optional<HalfEmbeddings> embeddings_;
+};
+
+std::string CheckFiles(const fs::path& folder, const Manifest& manifest) {
+  manifest.VerifyFiles(folder, Manifest::Check::kChecksums);
+  return fmt::format("{} files have their checksums", manifest.files.size());
+}
+
+uint64_t BytesOf(const Manifest& manifest, const std::string& prefix) {
+  uint64_t bytes = 0;
+  for (const auto& [name, entry] : manifest.files.items()) {
+    if (name.starts_with(prefix)) bytes += entry.value("bytes", uint64_t{0});
+  }
+  return bytes;
+}
+
+}  // namespace
+
+nlohmann::json VerifyIndex(const fs::path& folder, const Tokenizer& tokenizer, const Embedder& embedder,
+                           const VerifyOptions& options, ThreadPool& pool) {
+  if (!Manifest::Exists(folder)) {
+    Throw(ErrorCode::kNotFound, "{}: no manifest.json, so it is not a retrieval database; name the folder of one",
+          folder.string());
+  }
+  Audit audit;
+  Manifest manifest;
+  const bool files_are_good = audit.Run("manifest", [&] {
+    manifest = Manifest::Load(folder, kKind);
+    return std::string("complete");
+  }) && audit.Run("files", [&] { return CheckFiles(folder, manifest); });
+  std::optional<DatabaseAudit> database;
+  const bool opened = files_are_good && audit.Run("open", [&] {
+    database.emplace(folder, manifest, tokenizer, embedder, options, pool);
+    return std::string("chunk store, index and embeddings open");
+  });
+  if (opened && audit.Run("counts", [&] { return database->CheckCounts(); })) {
+    audit.Run("chunks", [&] { return database->CheckChunks(); });
+    audit.Run("sample", [&] { return database->CheckSample(); });
+  }
+  if (const fs::path corpus = folder / "corpus"; Manifest::Exists(corpus)) {
+    audit.Run("corpus", [&] { return CheckFiles(corpus, Manifest::Load(corpus, "corpus")); });
+  }
+  return audit.ToJson();
+}
+
+nlohmann::json IndexStats(const fs::path& folder) {
+  const Manifest manifest = Manifest::Load(folder, kKind);
+  const nlohmann::json none = nullptr;
+  return {{"documents", manifest.counts.value("documents", none)},
+          {"chunks", manifest.counts.value("chunks", none)},
+          {"tokens", manifest.counts.value("tokens", none)},
+          {"bytes",
+           {{"chunks", BytesOf(manifest, "chunks/")},
+            {"embeddings", BytesOf(manifest, "embeddings/")},
+            {"vectors.index", BytesOf(manifest, "vectors.index")},
+            {"total", BytesOf(manifest, "")}}},
+          {"index", manifest.counts.value("index", none)},
+          {"options", manifest.options},
+          {"fingerprints", manifest.fingerprints},
+          {"seconds", manifest.counts.value("seconds", none)}};
+}
+
+}  // namespace retro

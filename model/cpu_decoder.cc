@@ -1,0 +1,301 @@
+#include "model/cpu_decoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "core/error.h"
+#include "core/thread_pool.h"
+#include "model/kernels/vector_ops.h"
+
+namespace retro {
+namespace {
+
+// Rows of one pass: enough for the matrix products to run at their peak, few enough for the caches.
+constexpr int64_t kMaxPassRows = 512;
+// Rows or queries that one task takes.
+constexpr int64_t kRowsPerTask = 16, kQueriesPerTask = 64;
+
+Activation FfnActivation(FeedForwardKind kind) {
+  switch (kind) {
+    case FeedForwardKind::kGelu:
+      return Activation::kGelu;
+    case FeedForwardKind::kGeluTanh:
+      return Activation::kGeluTanh;
+    case FeedForwardKind::kSwiGlu:
+      return Activation::kSiluGate;
+  }
+  return Activation::kNone;
+}
+
+// Runs body(begin, end) over [0, num_rows) in parallel; few rows stay on this thread.
+template <typename Body>
+void ForRows(int64_t num_rows, ThreadPool& pool, const Body& body) {
+  if (num_rows <= kRowsPerTask) return body(int64_t{0}, num_rows);
+  pool.ParallelFor((num_rows + kRowsPerTask - 1) / kRowsPerTask, [&](size_t task) {
+    const int64_t begin = static_cast<int64_t>(task) * kRowsPerTask;
+    body(begin, std::min(begin + kRowsPerTask, num_rows));
+  });
+}
+
+void Reserve(std::vector<float>& buffer, int64_t size) {
+  if (static_cast<int64_t>(buffer.size()) < size) buffer.resize(size);
+}
+
+CpuKvCache& Own(KvCache& cache, const DecoderConfig& config) {
+  auto* own = dynamic_cast<CpuKvCache*>(&cache);
+  if (own == nullptr || !own->Fits(config)) {
+    Throw(ErrorCode::kInvalidArgument, "the cache belongs to another decoder: make it with this decoder's NewCache()");
+  }
+  return *own;
+}
+
+}  // namespace
+
+CpuDecoder::CpuDecoder(DecoderSource source, WeightPrecision precision, ThreadPool& pool)
+    : source_(std::move(source)), weights_(LoadDecoderWeights(source_, precision, pool)) {}
+
+std::unique_ptr<KvCache> CpuDecoder::NewCache(int num_sequences, int64_t capacity) const {
+  if (num_sequences < 1)
+    Throw(ErrorCode::kInvalidArgument, "a cache of {} sequences: ask for 1 or more", num_sequences);
+  if (capacity < 1 || capacity > config().context_len) {
+    Throw(ErrorCode::kInvalidArgument, "a cache of {} tokens a sequence: the model's context is 1 to {}", capacity,
+          config().context_len);
+  }
+  try {
+    return std::make_unique<CpuKvCache>(config(), num_sequences, capacity);
+  } catch (const std::bad_alloc&) {
+    Throw(ErrorCode::kUnavailable, "no memory for a cache of {} sequences of {} tokens: ask for fewer or shorter ones",
+          num_sequences, capacity);
+  }
+}
+
+void CpuDecoder::Forward(KvCache& any_cache, std::span<const SequenceInput> inputs, LogitsFor which,
+                         std::vector<float>& logits, ThreadPool& pool) const {
+  CpuKvCache& cache = Own(any_cache, config());
+  Check(cache, inputs);
+  int64_t num_logit_rows = 0;
+  if (which == LogitsFor::kLastToken) num_logit_rows = std::ssize(inputs);
+  if (which == LogitsFor::kAllTokens) {
+    for (const SequenceInput& input : inputs) num_logit_rows += std::ssize(input.tokens);
+  }
+  logits.resize(num_logit_rows * config().vocab_size);
+  float* next = logits.data();
+  for (const Pass& pass : SplitIntoPasses(cache, inputs)) {
+    RunLayers(cache, pass, pool);
+    next += Project(cache, pass, which, next, pool) * config().vocab_size;
+  }
+  for (const SequenceInput& input : inputs) cache.Advance(input.sequence, std::ssize(input.tokens));
+}
+
+void CpuDecoder::Check(const CpuKvCache& cache, std::span<const SequenceInput> inputs) const {
+  std::vector<bool> seen(cache.num_sequences());
+  for (const SequenceInput& input : inputs) {
+    if (input.sequence < 0 || input.sequence >= cache.num_sequences()) {
+      Throw(ErrorCode::kInvalidArgument, "sequence {}: the cache has {}", input.sequence, cache.num_sequences());
+    }
+    if (seen[input.sequence]) {
+      Throw(ErrorCode::kInvalidArgument, "sequence {} comes twice in one call: give its tokens in one input",
+            input.sequence);
+    }
+    seen[input.sequence] = true;
+    const int64_t count = std::ssize(input.tokens), length = cache.length(input.sequence);
+    if (count == 0) Throw(ErrorCode::kInvalidArgument, "sequence {}: no tokens to append", input.sequence);
+    if (count > cache.capacity() - length) {
+      Throw(ErrorCode::kInvalidArgument,
+            "sequence {}: {} tokens after {} exceed the cache's {}: shorten the input, or make the cache larger (at "
+            "most the model's context of {})",
+            input.sequence, count, length, cache.capacity(), config().context_len);
+    }
+    for (const TokenId token : input.tokens) {
+      if (token < 0 || token >= config().vocab_size) {
+        Throw(ErrorCode::kInvalidArgument,
+              "sequence {}: token {} is outside the vocabulary of {}: was the text encoded by another tokenizer?",
+              input.sequence, token, config().vocab_size);
+      }
+    }
+  }
+}
+
+std::vector<CpuDecoder::Pass> CpuDecoder::SplitIntoPasses(const CpuKvCache& cache,
+                                                          std::span<const SequenceInput> inputs) {
+  std::vector<Pass> passes;
+  int64_t row = kMaxPassRows;
+  for (const SequenceInput& input : inputs) {
+    for (auto rest = input.tokens; !rest.empty();) {
+      if (row == kMaxPassRows) {
+        passes.emplace_back();
+        row = 0;
+      }
+      const auto tokens = rest.first(std::min<size_t>(rest.size(), kMaxPassRows - row));
+      const int64_t position = cache.length(input.sequence) + (std::ssize(input.tokens) - std::ssize(rest));
+      rest = rest.subspan(tokens.size());
+      passes.back().push_back({input.sequence, position, row, tokens, rest.empty()});
+      row += std::ssize(tokens);
+    }
+  }
+  return passes;
+}
+
+void CpuDecoder::RunLayers(CpuKvCache& cache, const Pass& pass, ThreadPool& pool) const {
+  const int64_t num_rows = pass.back().row + std::ssize(pass.back().tokens);
+  const int64_t attended_dim = config().num_heads * config().head_dim;
+  auto& scratch = cache.scratch();
+  Reserve(scratch.hidden, num_rows * config().hidden_dim);
+  Reserve(scratch.normed, num_rows * config().hidden_dim);
+  Reserve(scratch.qkv, num_rows * qkv_dim());
+  Reserve(scratch.attended, num_rows * attended_dim);
+  Reserve(scratch.ffn, num_rows * config().ffn_dim);
+  Embed(cache, pass);
+  SetAngles(cache, pass);
+  const Activation activation = FfnActivation(config().ffn);
+  for (int64_t i = 0; i < config().num_layers; ++i) {
+    const DecoderLayerWeights& layer = weights_.layers[i];
+    Normalize(layer.attention_norm, scratch.hidden, num_rows, scratch.normed, pool);
+    layer.qkv.Apply(scratch.normed.data(), num_rows, scratch.qkv.data(), Activation::kNone, pool);
+    Attend(cache, pass, i, pool);
+    layer.attention_out.AddTo(scratch.attended.data(), num_rows, scratch.hidden.data(), pool);
+    Normalize(layer.ffn_norm, scratch.hidden, num_rows, scratch.normed, pool);
+    layer.ffn_in.Apply(scratch.normed.data(), num_rows, scratch.ffn.data(), activation, pool);
+    layer.ffn_out.AddTo(scratch.ffn.data(), num_rows, scratch.hidden.data(), pool);
+  }
+}
+
+void CpuDecoder::Embed(CpuKvCache& cache, const Pass& pass) const {
+  const int64_t dim = config().hidden_dim;
+  for (const Run& run : pass) {
+    float* row = cache.scratch().hidden.data() + run.row * dim;
+    const float* position = weights_.position_embedding.data() + run.position * dim;
+    for (const TokenId token : run.tokens) {
+      DequantizeTo(weights_.token_embedding, token * dim, {row, static_cast<size_t>(dim)});
+      if (!weights_.position_embedding.empty()) {
+        for (int64_t i = 0; i < dim; ++i) row[i] += position[i];
+        position += dim;
+      }
+      row += dim;
+    }
+  }
+}
+
+void CpuDecoder::SetAngles(CpuKvCache& cache, const Pass& pass) const {
+  const auto& frequencies = weights_.rope_frequencies;
+  auto& scratch = cache.scratch();
+  const int64_t num_rows = pass.back().row + std::ssize(pass.back().tokens);
+  Reserve(scratch.cosines, num_rows * std::ssize(frequencies));
+  Reserve(scratch.sines, num_rows * std::ssize(frequencies));
+  size_t at = 0;
+  for (const Run& run : pass) {
+    for (int64_t i = 0; i < std::ssize(run.tokens); ++i) {
+      for (const float frequency : frequencies) {
+        const float angle = static_cast<float>(run.position + i) * frequency;
+        scratch.cosines[at] = std::cos(angle);
+        scratch.sines[at++] = std::sin(angle);
+      }
+    }
+  }
+}
+
+void CpuDecoder::Attend(CpuKvCache& cache, const Pass& pass, int64_t layer, ThreadPool& pool) const {
+  struct Task {
+    const Run* run;
+    int64_t kv_head, begin, end;  // queries of the run
+  };
+  thread_local std::vector<Task> tasks;
+  tasks.clear();
+  for (const Run& run : pass) {
+    const int64_t count = std::ssize(run.tokens);
+    ForRows(count, pool, [&](int64_t begin, int64_t end) { StoreKeysAndValues(cache, run, begin, end, layer); });
+    // The last queries of a sequence see the most keys: they start first, so that no thread is left alone with them.
+    for (int64_t end = count; end > 0; end -= std::min(end, kQueriesPerTask)) {
+      for (int64_t head = 0; head < config().num_kv_heads; ++head) {
+        tasks.push_back({&run, head, std::max<int64_t>(0, end - kQueriesPerTask), end});
+      }
+    }
+  }
+  const std::vector<Task>& all = tasks;
+  pool.ParallelFor(all.size(),
+                   [&](size_t i) { AttendBlock(cache, *all[i].run, layer, all[i].kv_head, all[i].begin, all[i].end); });
+}
+
+void CpuDecoder::StoreKeysAndValues(CpuKvCache& cache, const Run& run, int64_t begin, int64_t end,
+                                    int64_t layer) const {
+  const int64_t head_dim = config().head_dim, num_kv_heads = config().num_kv_heads;
+  const int64_t num_turned = config().num_heads + num_kv_heads;
+  const auto pairing =
+      source_.rope_style == RopeStyle::kInterleaved ? RotaryPairing::kNeighbours : RotaryPairing::kHalves;
+  auto& scratch = cache.scratch();
+  for (int64_t i = begin; i < end; ++i) {
+    float* row = scratch.qkv.data() + (run.row + i) * qkv_dim();
+    if (config().position == PositionKind::kRotary) {
+      const int64_t angle = (run.row + i) * (head_dim / 2);
+      ApplyRotary(row, num_turned, head_dim, &scratch.cosines[angle], &scratch.sines[angle], pairing);
+    }
+    const float* key = row + config().num_heads * head_dim;
+    const float* value = key + num_kv_heads * head_dim;
+    for (int64_t head = 0; head < num_kv_heads; ++head) {
+      const int64_t at = (run.position + i) * head_dim;
+      std::copy_n(key + head * head_dim, head_dim, cache.Keys(run.sequence, layer, head) + at);
+      std::copy_n(value + head * head_dim, head_dim, cache.Values(run.sequence, layer, head) + at);
+    }
+  }
+}
+
+void CpuDecoder::AttendBlock(CpuKvCache& cache, const Run& run, int64_t layer, int64_t kv_head, int64_t begin,
+                             int64_t end) const {
+  const int64_t head_dim = config().head_dim, group = config().num_heads / config().num_kv_heads;
+  const int64_t row = run.row + begin, first_head = kv_head * group * head_dim;
+  auto& scratch = cache.scratch();
+  AttentionArgs args;
+  args.queries = scratch.qkv.data() + row * qkv_dim() + first_head;
+  args.query_stride = qkv_dim();
+  args.num_queries = end - begin;
+  args.num_heads = group;
+  args.head_dim = head_dim;
+  args.keys = cache.Keys(run.sequence, layer, kv_head);
+  args.values = cache.Values(run.sequence, layer, kv_head);
+  args.key_stride = args.value_stride = head_dim;
+  args.num_keys = run.position + end;
+  args.causal = true;
+  args.scale = 1 / std::sqrt(static_cast<float>(head_dim));
+  args.out_stride = config().num_heads * head_dim;
+  args.out = scratch.attended.data() + row * args.out_stride + first_head;
+  Attention(args);
+}
+
+int64_t CpuDecoder::Project(CpuKvCache& cache, const Pass& pass, LogitsFor which, float* logits,
+                            ThreadPool& pool) const {
+  auto& scratch = cache.scratch();
+  const int64_t dim = config().hidden_dim;
+  int64_t num_wanted = 0;
+  for (const Run& run : pass) {
+    const int64_t count = std::ssize(run.tokens);
+    const int64_t wanted = which == LogitsFor::kAllTokens ? count : which == LogitsFor::kLastToken && run.ends_input;
+    // Rows only move towards the front, so what is wanted is packed in place.
+    std::memmove(scratch.hidden.data() + num_wanted * dim, scratch.hidden.data() + (run.row + count - wanted) * dim,
+                 wanted * dim * sizeof(float));
+    num_wanted += wanted;
+  }
+  if (num_wanted == 0) return 0;
+  Normalize(weights_.final_norm, scratch.hidden, num_wanted, scratch.normed, pool);
+  weights_.output.Apply(scratch.normed.data(), num_wanted, logits, Activation::kNone, pool);
+  return num_wanted;
+}
+
+void CpuDecoder::Normalize(const NormWeights& norm, const std::vector<float>& x, int64_t num_rows,
+                           std::vector<float>& y, ThreadPool& pool) const {
+  const int64_t dim = config().hidden_dim;
+  const float* weight = norm.weight.data();
+  ForRows(num_rows, pool, [&](int64_t begin, int64_t end) {
+    for (int64_t at = begin * dim; at < end * dim; at += dim) {
+      if (config().norm == NormKind::kRmsNorm) {
+        RmsNorm(x.data() + at, weight, dim, config().norm_eps, y.data() + at);
+      } else {
+        LayerNorm(x.data() + at, weight, norm.bias.data(), dim, config().norm_eps, y.data() + at);
+      }
+    }
+  });
+}
+
+}  // namespace retro

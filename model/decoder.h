@@ -1,0 +1,68 @@
+// A decoder-only language model on the processor, for scoring and generation: token ids in, logits out.
+// Weights stay in the precision of their file (8 or 4 bits included); long inputs run as fp32 matrix products, single
+// tokens as matrix-vector products at the memory's speed. Training and other devices: model/torch/.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/ids.h"
+#include "model/decoder_config.h"
+
+namespace retro {
+
+class ThreadPool;
+class TensorSource;
+
+// Keys and values of the tokens seen so far, of several sequences with lengths of their own. Belongs to one decoder;
+// one thread at a time.
+class KvCache {
+ public:
+  virtual ~KvCache() = default;
+  virtual int num_sequences() const = 0;
+  virtual int64_t length(int sequence) const = 0;
+  virtual int64_t capacity() const = 0;
+  // Forgets what follows the first `length` tokens of a sequence. REQUIRES: length <= length(sequence)
+  virtual void Truncate(int sequence, int64_t length) = 0;
+};
+
+// Tokens to append to one sequence of a cache.
+struct SequenceInput {
+  int sequence = 0;
+  std::span<const TokenId> tokens;
+};
+
+// For which of the appended tokens logits are wanted.
+enum class LogitsFor { kLastToken, kAllTokens, kNone };
+
+// How weights are held that the file has in 16 or 32 bits. Quantized tensors keep their own bits.
+enum class WeightPrecision { kAsStored, kInt8 };
+
+// Immutable: const methods may be called from several threads when each has its own cache and thread pool.
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+  virtual const DecoderConfig& config() const = 0;
+  virtual uint64_t num_parameters() const = 0;
+  virtual uint64_t weight_bytes() const = 0;  // as held in memory
+
+  // `capacity`: most tokens of one sequence; at most config().context_len. Throws Error(kInvalidArgument).
+  virtual std::unique_ptr<KvCache> NewCache(int num_sequences, int64_t capacity) const = 0;
+
+  // Appends the inputs to their sequences (each sequence at most once a call; lengths may differ, no padding is
+  // computed) and sets `logits` to [rows, vocab_size]: a row for the last token of each input, or for every token,
+  // inputs one after the other. Throws Error(kInvalidArgument) on a token outside the vocabulary and when a sequence
+  // would exceed the capacity; the cache is then unchanged.
+  virtual void Forward(KvCache& cache, std::span<const SequenceInput> inputs, LogitsFor which,
+                       std::vector<float>& logits, ThreadPool& pool) const = 0;
+};
+
+// A folder in Hugging Face layout (config.json, model.safetensors or its shards) or a .gguf file.
+// Throws Error(kNotFound, kCorruption, kInvalidArgument) naming file and field.
+std::unique_ptr<Decoder> LoadDecoder(const std::filesystem::path& path, ThreadPool& pool,
+                                     WeightPrecision precision = WeightPrecision::kAsStored);
+
+}  // namespace retro

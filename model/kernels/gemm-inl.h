@@ -1,0 +1,144 @@
+// The fp32 product of rows with panels, and what ends it.
+#pragma once
+
+#include <cstdint>
+
+#include "model/kernels/functions-inl.h"
+#include "model/kernels/kernels.h"
+
+namespace retro::kernels {
+namespace {
+
+// Vectors of a panel's row.
+constexpr int kPanelVectors = kPanel / kLanes;
+// How far ahead of their use weights are asked for when they come from memory.
+constexpr int64_t kPrefetchRows = 40;
+
+// R rows by P panels. Few rows are split along the depth in U interleaved sums, so that one addition need not wait for
+// another.
+template <int R, int P, int U, bool streaming>
+void GemmTile(const KernelTable::GemmArgs& args, const float* x, const float* panels, float* c) {
+  constexpr int kVectors = P * kPanelVectors;
+  Floats sums[U][R][kVectors];
+  for (int u = 0; u < U; ++u) {
+    for (int r = 0; r < R; ++r) {
+      for (int v = 0; v < kVectors; ++v) sums[u][r][v] = Set(0.0f);
+    }
+  }
+  const float* rows[R];
+  for (int r = 0; r < R; ++r) rows[r] = x + r * args.x_stride;
+  const auto step = [&](int64_t k, int u) __attribute__((always_inline)) {
+    Floats weights[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      const float* panel = panels + v / kPanelVectors * args.panel_stride + v % kPanelVectors * kLanes;
+      weights[v] = Load(panel + k * args.row_stride);
+      if (streaming && v % kPanelVectors == 0) __builtin_prefetch(panel + (k + kPrefetchRows) * kPanel);
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const Floats value = Set(rows[r][k]);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) sums[u][r][v] = Fma(value, weights[v], sums[u][r][v]);
+    }
+  };
+  int64_t k = 0;
+  for (; k + U <= args.depth; k += U) {
+#pragma GCC unroll 4
+    for (int u = 0; u < U; ++u) step(k + u, u);
+  }
+  for (; k < args.depth; ++k) step(k, 0);
+  for (int r = 0; r < R; ++r) {
+    for (int v = 0; v < kVectors; ++v) {
+      Floats sum = sums[0][r][v];
+      for (int u = 1; u < U; ++u) sum = sum + sums[u][r][v];
+      float* to = c + r * args.c_stride + v * kLanes;
+      Store(to, args.accumulate ? Load(to) + sum : sum);
+    }
+  }
+}
+
+template <int R, int P, bool streaming>
+void GemmRows(const KernelTable::GemmArgs& args, int64_t num_rows, const float* x, const float* panels, float* c) {
+  if (num_rows == R) {
+    constexpr int kChains = R * P * kPanelVectors;
+    return GemmTile < R, P, kChains <= 2 ? 4 : (kChains <= 4 ? 2 : 1), streaming > (args, x, panels, c);
+  }
+  if constexpr (R > 1) GemmRows<R - 1, P, streaming>(args, num_rows, x, panels, c);
+}
+
+// Rows are split evenly: 8 of at most 6 run as 4 and 4.
+template <int P, bool streaming>
+void GemmPanels(const KernelTable::GemmArgs& args, const float* panels, float* c) {
+  const int64_t groups = (args.num_rows + kTileRows - 1) / kTileRows;
+  for (int64_t group = 0; group < groups; ++group) {
+    const int64_t begin = group * args.num_rows / groups, end = (group + 1) * args.num_rows / groups;
+    GemmRows<kTileRows, P, streaming>(args, end - begin, args.x + begin * args.x_stride, panels,
+                                      c + begin * args.c_stride);
+  }
+}
+
+template <bool streaming>
+void GemmAll(const KernelTable::GemmArgs& args) {
+  int64_t panel = 0;
+  for (; panel + kTilePanels <= args.num_panels; panel += kTilePanels) {
+    GemmPanels<kTilePanels, streaming>(args, args.panels + panel * args.panel_stride, args.c + panel * kPanel);
+  }
+  for (; panel < args.num_panels; ++panel) {
+    GemmPanels<1, streaming>(args, args.panels + panel * args.panel_stride, args.c + panel * kPanel);
+  }
+}
+
+void Gemm(const KernelTable::GemmArgs& args) { args.streaming ? GemmAll<true>(args) : GemmAll<false>(args); }
+
+inline Floats Biased(const float* c, const float* bias, int count) {
+  const Floats v = LoadLanes(c, count);
+  return bias == nullptr ? v : v + LoadLanes(bias, count);
+}
+
+template <typename Function>
+void FinishRows(const float* c, int64_t c_stride, int64_t num_rows, int64_t columns, const float* bias, float* y,
+                int64_t y_stride, bool add, const Function& function) {
+  for (; num_rows > 0; --num_rows, c += c_stride, y += y_stride) {
+    ForLanes(columns, [&](int64_t i, int count) {
+      const Floats v = function(Biased(c + i, bias == nullptr ? nullptr : bias + i, count));
+      StoreLanes(y + i, add ? v + LoadLanes(y + i, count) : v, count);
+    });
+  }
+}
+
+// Columns 2i are gates, 2i + 1 what they let through.
+void FinishGated(const float* c, int64_t c_stride, int64_t num_rows, int64_t columns, const float* bias, float* y,
+                 int64_t y_stride) {
+  const auto load = [&](int64_t i) {
+    const int64_t count = columns - i < kLanes ? columns - i : kLanes;
+    return count <= 0 ? Set(0.0f) : Biased(c + i, bias == nullptr ? nullptr : bias + i, static_cast<int>(count));
+  };
+  for (; num_rows > 0; --num_rows, c += c_stride, y += y_stride) {
+    ForLanes(columns / 2, [&](int64_t i, int count) {
+      const Floats low = load(2 * i), high = load(2 * i + kLanes);
+      StoreLanes(y + i, Silu(EvenLanes(low, high)) * OddLanes(low, high), count);
+    });
+  }
+}
+
+void Finish(const float* c, int64_t c_stride, int64_t num_rows, int64_t columns, int64_t first,
+            const Epilogue& epilogue, float* y, int64_t y_stride) {
+  const float* bias = epilogue.bias == nullptr ? nullptr : epilogue.bias + first;
+  const auto finish = [&](const auto& function) {
+    FinishRows(c, c_stride, num_rows, columns, bias, y + first, y_stride, epilogue.add_to_output, function);
+  };
+  switch (epilogue.activation) {
+    case Activation::kNone:
+      return finish([](Floats v) { return v; });
+    case Activation::kGelu:
+      return finish([](Floats v) { return Gelu(v); });
+    case Activation::kGeluTanh:
+      return finish([](Floats v) { return GeluTanh(v); });
+    case Activation::kSiluGate:
+      return FinishGated(c, c_stride, num_rows, columns, bias, y + first / 2, y_stride);
+  }
+}
+
+}  // namespace
+}  // namespace retro::kernels

@@ -1,0 +1,14 @@
+// How fast RoPE turns each pair of a head's elements.
+#pragma once
+
+#include <vector>
+
+#include "model/model_files.h"
+
+namespace retro {
+
+// Radians a position, [head_dim / 2]: LLaMA 3's scaling and the file's own factors applied.
+// Throws Error(kCorruption) when the factors have another shape or are not positive.
+std::vector<float> RopeFrequencies(const DecoderSource& source);
+
+}  // namespace retro

@@ -1,0 +1,99 @@
+// The decoder as a LibTorch module, with gradients: what training trains, and the check of the processor's engine.
+// Included only by model/torch/ and training code, since it shows LibTorch's headers.
+// Shapes: B sequences, T tokens, H heads, K key-value heads, D head_dim, C = hidden_dim.
+#pragma once
+
+#include <vector>
+
+#include "model/model_files.h"
+#include "model/torch/precompiled.h"
+
+namespace retro {
+
+// LayerNorm with bias, or RMSNorm without.
+class NormImpl : public torch::nn::Module {
+ public:
+  explicit NormImpl(const DecoderConfig& config);
+  torch::Tensor forward(const torch::Tensor& x);
+
+  torch::Tensor weight, bias;
+
+ private:
+  NormKind kind_;
+  float eps_;
+};
+TORCH_MODULE(Norm);
+
+// cos and sin of every position's angles, [T, D / 2]; undefined where positions are learned.
+struct RotaryAngles {
+  torch::Tensor cosines, sines;
+};
+
+class SelfAttentionImpl : public torch::nn::Module {
+ public:
+  explicit SelfAttentionImpl(const DecoderConfig& config);
+  torch::Tensor forward(const torch::Tensor& x, const RotaryAngles& angles);  // [B, T, C] -> [B, T, C]
+
+  torch::nn::Linear q{nullptr}, k{nullptr}, v{nullptr}, out{nullptr};
+
+ private:
+  int64_t num_heads_, num_kv_heads_, head_dim_;
+};
+TORCH_MODULE(SelfAttention);
+
+class FeedForwardImpl : public torch::nn::Module {
+ public:
+  explicit FeedForwardImpl(const DecoderConfig& config);
+  torch::Tensor forward(const torch::Tensor& x);
+
+  torch::nn::Linear gate{nullptr}, up{nullptr}, down{nullptr};  // gate: SwiGLU only
+
+ private:
+  FeedForwardKind kind_;
+};
+TORCH_MODULE(FeedForward);
+
+class DecoderLayerImpl : public torch::nn::Module {
+ public:
+  explicit DecoderLayerImpl(const DecoderConfig& config);
+  torch::Tensor forward(const torch::Tensor& x, const RotaryAngles& angles);
+
+  Norm attention_norm{nullptr}, ffn_norm{nullptr};
+  SelfAttention attention{nullptr};
+  FeedForward ffn{nullptr};
+};
+TORCH_MODULE(DecoderLayer);
+
+class DecoderModuleImpl : public torch::nn::Module {
+ public:
+  // `rope_frequencies`: radians a position, [D / 2]; empty with learned positions. RoPE turns a head's two halves.
+  DecoderModuleImpl(const DecoderConfig& config, std::vector<float> rope_frequencies);
+
+  // tokens: [B, T] int64 on the module's device; logits: [B, T, vocab_size]. Shorter sequences are padded at their
+  // end with any token: attention is causal. REQUIRES: T <= config.context_len
+  torch::Tensor forward(const torch::Tensor& tokens);
+
+  torch::nn::Embedding token_embedding{nullptr}, position_embedding{nullptr};  // positions: learned ones only
+  std::vector<DecoderLayer> layers;
+  Norm final_norm{nullptr};
+  torch::nn::Linear output{nullptr};  // null: tied to the token embedding
+
+ private:
+  torch::Tensor Embed(const torch::Tensor& tokens);
+  RotaryAngles Angles(const torch::Tensor& tokens) const;
+
+  DecoderConfig config_;
+  torch::Tensor rope_frequencies_;  // a buffer that no checkpoint needs
+};
+TORCH_MODULE(DecoderModule);
+
+// The weights of a file in fp32, on the processor. Throws Error naming file and tensor.
+DecoderModule LoadDecoderModule(const DecoderSource& source);
+
+// A tensor of a file in fp32. Throws Error(kCorruption) when it is missing or has another shape.
+torch::Tensor LoadTensor(const TensorSource& tensors, const std::string& name, torch::IntArrayRef shape);
+
+// "cpu", "cuda" or "cuda:1". Throws Error(kInvalidArgument, kUnavailable) saying what this LibTorch has.
+torch::Device ParseDevice(const std::string& device);
+
+}  // namespace retro

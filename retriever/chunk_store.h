@@ -1,0 +1,89 @@
+// The chunks of a retrieval database, by id: "here is a ChunkId, give me its tokens, its continuation, its document".
+// Useful for: neighbours by the batch. Not useful for: scanning a corpus (read the corpus itself).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/ids.h"
+#include "datasets/corpus.h"
+
+namespace retro {
+
+// A chunk as stored. The continuation of chunk `id` is `id + 1` when that belongs to the same document.
+struct ChunkRecord {
+  ChunkId id;
+  DocumentIndex document;
+  uint64_t position = 0;  // of its first token in the document
+  std::vector<TokenId> tokens;
+};
+
+// Where neighbours' tokens come from; the model side sees only this.
+class ChunkSource {
+ public:
+  virtual ~ChunkSource() = default;
+  virtual uint64_t num_chunks() const = 0;
+  virtual uint32_t chunk_len() const = 0;
+  // For each id the chunk's tokens, then those of its continuation, to out[i * 2 * chunk_len()…]; lengths[i] is their
+  // number: fewer than 2 * chunk_len() when the document ends first, and what follows in `out` is not touched. Throws
+  // Error(kNotFound) for an id that the store lacks. REQUIRES: out.size() == ids.size() * 2 * chunk_len(),
+  // lengths.size() == ids.size()
+  virtual void GetNeighbours(std::span<const ChunkId> ids, std::span<TokenId> out,
+                             std::span<uint32_t> lengths) const = 0;
+};
+
+// Written in order by ChunkStoreWriter, then read-only. Const methods are safe from many threads, and several processes
+// may read one store. Methods throw Error(kNotFound) naming an id that the store lacks, kCorruption when a block on
+// disk does not have its checksum, kIo.
+class ChunkStore final : public ChunkSource {
+ public:
+  // Holds what was committed, also when the writer did not come to its end. Throws Error(kNotFound, kCorruption, kIo).
+  explicit ChunkStore(const std::filesystem::path& folder);
+  ~ChunkStore() override;
+
+  uint64_t num_chunks() const override;
+  uint64_t num_documents() const;
+  uint32_t chunk_len() const override;
+  void GetNeighbours(std::span<const ChunkId> ids, std::span<TokenId> out, std::span<uint32_t> lengths) const override;
+
+  ChunkRecord Get(ChunkId id) const;
+  DocumentInfo Document(DocumentIndex document) const;
+  // Sets `out` to chunks [first, first + count) in order, for verification and for embedding.
+  void ReadRange(ChunkId first, uint64_t count, std::vector<ChunkRecord>& out) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Documents must come in order. Blocks of documents become sorted table files that are ingested whole, so a killed
+// build loses at most the block it was writing. One thread at a time; a second writer of the same store is refused.
+class ChunkStoreWriter {
+ public:
+  // Opens a new store, or one that an earlier writer left: num_documents() and num_chunks() say where to go on. Tokens
+  // take 16 bits when vocab_size <= 65536. Throws Error(kInvalidArgument) when the store has another chunk_len or
+  // vocab_size; kUnavailable when another writer has it open.
+  ChunkStoreWriter(const std::filesystem::path& folder, uint32_t chunk_len, uint32_t vocab_size);
+  ~ChunkStoreWriter();
+
+  // Appended so far, committed or not.
+  uint64_t num_documents() const;
+  uint64_t num_chunks() const;
+  // A document without tokens is kept, with no chunk. Throws Error(kInvalidArgument) on a token outside the vocabulary.
+  void Append(const DocumentInfo& document, std::span<const TokenId> tokens);
+  // Durable from here on. Nothing happens when nothing was appended. After an Error(kIo) the writer is of no more use.
+  void CommitBlock();
+  // Closes the store; only the destructor may follow. REQUIRES: no uncommitted document
+  void Finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace retro

@@ -1,0 +1,66 @@
+// Nearest embeddings: FAISS behind a narrow door. Row i of the index is ChunkId i.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/ids.h"
+
+namespace retro {
+
+class ThreadPool;
+
+struct SearchOptions {
+  int k = 2;
+  int nprobe = 0;         // 0: the value chosen when the index was built
+  int rerank_factor = 0;  // candidates = k * factor, re-ranked by exact distance; 0: as chosen at build time
+};
+
+struct Neighbour {
+  ChunkId chunk;
+  float distance = 0;  // squared L2; for unit vectors cosine = 1 - distance / 2
+};
+
+// Built, then read-only: Search is safe from many threads.
+class VectorIndex {
+ public:
+  // "Flat" (exact) up to 20,000 vectors, else IVF with about 4 sqrt(n) lists and 4-bit PQ; from 16,384 lists on the
+  // lists' centroids are searched by HNSW. 4-bit codes alone find under half of the true neighbours: re-rank exactly
+  // (retriever/reranked_search.h).
+  static std::string ChooseFactory(uint64_t num_vectors, int64_t dim);
+
+  // Untrained, empty. Throws Error(kInvalidArgument) naming the factory string when FAISS refuses it.
+  VectorIndex(int64_t dim, const std::string& factory);
+  // Throws Error(kCorruption, kIo). REQUIRES: the file's checksum was verified: FAISS trusts its input.
+  static VectorIndex Load(const std::filesystem::path& path);
+  VectorIndex(VectorIndex&&) noexcept;
+  ~VectorIndex();
+
+  bool NeedsTraining() const;
+  uint64_t TrainingVectors() const;            // how many the factory wants; 0 when it needs none
+  void Train(std::span<const float> vectors);  // on all cores. Throws Error(kInvalidArgument) when they are too few
+  void Add(std::span<const float> vectors);    // on all cores. REQUIRES: !NeedsTraining()
+  void Save(const std::filesystem::path& path) const;  // atomically
+
+  // Up to k nearest of each query by the index's own (for PQ: approximate) distances, nearest first and equal ones by
+  // ChunkId; fewer when the index or the lists that were looked at hold fewer. nprobe 0: 1/16 of the lists. Runs on the
+  // calling thread; rerank_factor is not looked at. Throws Error(kInvalidArgument) on k or nprobe < 0, k == 0, and on
+  // queries that are not finite.
+  std::vector<std::vector<Neighbour>> Search(std::span<const float> queries, const SearchOptions& options) const;
+
+  uint64_t size() const;
+  int64_t dim() const;
+  const std::string& factory() const;
+
+ private:
+  struct State;
+  explicit VectorIndex(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace retro

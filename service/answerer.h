@@ -1,0 +1,72 @@
+// A question in, an answer with its sources out: retrieval into the decoder's prompt, generation, citations.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/chat_template.h"
+#include "model/generator.h"
+#include "service/citations.h"
+
+namespace retro {
+
+struct AnswerOptions {
+  bool retrieval = true;          // false: from the decoder's own memory, without sources
+  int k = 3;                      // passages
+  int nprobe = 0;                 // 0: as chosen when the index was built
+  bool with_continuation = true;  // a passage goes on to the end of the chunk after it
+  // Cosine of question and best passage below which the database is taken to hold no answer; how it was chosen is told
+  // in docs/results.md. -1: never.
+  float threshold = 0.35f;
+  int64_t max_new_tokens = 48;
+  int64_t context_len = 0;  // most tokens of prompt and answer; 0: the decoder's
+  SamplingOptions sampling = {};
+};
+
+struct Answer {
+  std::string text;        // with a marker " [1]" for each source behind each sentence
+  std::string plain_text;  // without
+  bool found = true;       // false: there is no answer, and `text` says so
+  // Those that the prompt had room for; below the threshold the nearest ones, which the decoder did not see.
+  std::vector<Source> sources;
+  std::vector<Citation> citations;  // into `text`
+  FinishReason finish_reason = FinishReason::kStop;
+  int64_t prompt_tokens = 0, answer_tokens = 0;
+};
+
+// Receives `text` piece by piece; false cancels. What it received is in the end all of Answer::text.
+using AnswerCallback = std::function<bool(std::string_view text)>;
+
+// Const methods may be called from several threads, each with its own pool. Shares its parts.
+class Answerer {
+ public:
+  // `database` and `embedder` may be null when no question is asked with retrieval or passages.
+  Answerer(std::shared_ptr<const RetrievalDatabase> database, std::shared_ptr<const Embedder> embedder,
+           std::shared_ptr<const Decoder> decoder, std::shared_ptr<const Tokenizer> tokenizer,
+           std::shared_ptr<const ChatTemplate> chat);
+
+  // Throws Error(kInvalidArgument) on an empty question, on one longer than the context (naming both numbers), on
+  // options that cannot be, and on retrieval without a database.
+  Answer Ask(std::string_view question, const AnswerOptions& options, ThreadPool& pool,
+             const AnswerCallback& callback = {}) const;
+
+  // The same from these passages, best first, without looking into the database and without the threshold.
+  Answer AskFrom(std::string_view question, std::vector<Passage> passages, const AnswerOptions& options,
+                 ThreadPool& pool, const AnswerCallback& callback = {}) const;
+
+ private:
+  Answer Write(std::string_view question, std::vector<Passage> passages, const AnswerOptions& options, ThreadPool& pool,
+               const AnswerCallback& callback) const;
+
+  std::shared_ptr<const RetrievalDatabase> database_;
+  std::shared_ptr<const Embedder> embedder_;
+  std::shared_ptr<const Decoder> decoder_;
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::shared_ptr<const ChatTemplate> chat_;
+};
+
+}  // namespace retro

@@ -1,0 +1,29 @@
+// The question and its passages as a chat: what the decoder reads before it answers.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/ids.h"
+#include "datasets/tokenizer.h"
+#include "model/chat_template.h"
+#include "retriever/retrieval_database.h"
+
+namespace retro {
+
+struct Prompt {
+  std::vector<TokenId> tokens;
+  size_t num_passages = 0;     // the first ones of those given; the others had no room
+  bool first_was_cut = false;  // only its beginning had room
+};
+
+// Passages are numbered from 1 in the order given (best first). They are data: what they say about roles, special
+// tokens or what to do is ordinary text to the tokenizer and is framed as quoted. When the chat has more than
+// `max_tokens` tokens, the last passages are left out; the first one is cut at a character instead. Throws
+// Error(kInvalidArgument) naming both numbers when not even the question has room.
+Prompt MakePrompt(std::string_view question, std::span<const Passage> passages, int64_t max_tokens,
+                  const ChatTemplate& chat, const Tokenizer& tokenizer);
+
+}  // namespace retro

@@ -1,0 +1,82 @@
+#include "model/text_encoder.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/thread_pool.h"
+#include "tests/testing/expect_error.h"
+#include "tests/testing/golden.h"
+
+namespace retro {
+namespace {
+
+std::vector<float> EmbedAll(const TextEncoder& encoder, const Sequences& sequences, ThreadPool& pool) {
+  std::vector<float> embeddings(sequences.size() * encoder.dim());
+  encoder.Embed(Spans(sequences), embeddings, pool);
+  return embeddings;
+}
+
+TEST(TextEncoder, TinyBertHasTheMeansOfTheReference) {
+  ThreadPool pool(2);
+  const auto folder = GoldenFolder("bert");
+  const auto encoder = LoadTextEncoder(folder);
+  EXPECT_EQ(encoder->dim(), 24);
+  EXPECT_EQ(encoder->max_len(), 40);
+  EXPECT_EQ(encoder->vocab_size(), 61);
+  // Not normalized: this model's modules.json has no such module.
+  ExpectNear(EmbedAll(*encoder, ReadSequences(folder / "tokens.json"), pool), ReadFloats(folder / "embeddings.f32"),
+             1e-4f);
+}
+
+TEST(TextEncoder, MiniLmAgreesWithSentenceTransformers) {
+  ThreadPool pool(2);
+  const auto encoder = LoadTextEncoder(std::filesystem::path(RETRO_DEPS_DIR) / "models/all-MiniLM-L6-v2");
+  const auto folder = GoldenFolder("minilm");
+  EXPECT_EQ(encoder->max_len(), 256);
+  const auto actual = EmbedAll(*encoder, ReadSequences(folder / "tokens.json"), pool);
+  const auto expected = ReadFloats(folder / "embeddings.f32");
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t at = 0; at < actual.size(); at += 384) {
+    double dot = 0, squares = 0;
+    for (size_t i = at; i < at + 384; ++i) {
+      dot += static_cast<double>(actual[i]) * expected[i];
+      squares += static_cast<double>(actual[i]) * actual[i];
+    }
+    EXPECT_GE(dot, 0.99999) << "text " << at / 384;
+    EXPECT_NEAR(squares, 1, 1e-5) << "text " << at / 384;
+  }
+}
+
+// Enough rows for several batches inside.
+TEST(TextEncoder, WhatRunsBesideASequenceDoesNotMatter) {
+  ThreadPool pool(2);
+  const auto folder = GoldenFolder("bert");
+  const auto encoder = LoadTextEncoder(folder);
+  const auto few = ReadSequences(folder / "tokens.json");
+  Sequences many;
+  for (int i = 0; i < 20; ++i) many.insert(many.end(), few.rbegin(), few.rend());
+  const auto together = EmbedAll(*encoder, many, pool);
+  for (size_t i = 0; i < many.size(); ++i) {
+    ExpectNear(std::span(together).subspan(i * 24, 24), EmbedAll(*encoder, {many[i]}, pool), 1e-5f);
+  }
+}
+
+TEST(TextEncoder, BadSequencesAreNamed) {
+  ThreadPool pool(1);
+  const auto encoder = LoadTextEncoder(GoldenFolder("bert"));
+  EXPECT_ERROR(EmbedAll(*encoder, {{1, 2}, {}}, pool), ErrorCode::kInvalidArgument, "sequence 1 has 0 tokens");
+  EXPECT_ERROR(EmbedAll(*encoder, {std::vector<TokenId>(41)}, pool), ErrorCode::kInvalidArgument, "41 tokens");
+  EXPECT_ERROR(EmbedAll(*encoder, {{5, 61}}, pool), ErrorCode::kInvalidArgument, "token 61");
+  EXPECT_ERROR(EmbedAll(*encoder, {{-1}}, pool), ErrorCode::kInvalidArgument, "token -1");
+  EXPECT_TRUE(EmbedAll(*encoder, {}, pool).empty());
+}
+
+TEST(TextEncoder, FingerprintsTellEncodersApart) {
+  const auto tiny = LoadTextEncoder(GoldenFolder("bert"))->fingerprint();
+  EXPECT_EQ(tiny, LoadTextEncoder(GoldenFolder("bert"))->fingerprint());
+  EXPECT_NE(tiny, LoadTextEncoder(std::filesystem::path(RETRO_DEPS_DIR) / "models/all-MiniLM-L6-v2")->fingerprint());
+}
+
+}  // namespace
+}  // namespace retro
