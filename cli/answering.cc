@@ -9,10 +9,12 @@ void AddAnsweringOptions(CLI::App& command, AnsweringOptions& options) {
   AddDatabaseOptions(command, options.database);
   AddModelOption(command, options.model, options.int8);
   command.add_flag("--no-retrieval", options.no_retrieval, "Answer from the decoder's own memory, without sources");
-  command.add_option("--threshold", options.answer.threshold,
-                     "Cosine of question and best passage below which there is no answer in the database; -1: never")
+  command
+      .add_option("--threshold", options.answer.threshold,
+                  "Cosine of question and best passage below which there is no answer in the database; -1: never")
       ->capture_default_str();
-  command.add_option("--max-new-tokens", options.answer.max_new_tokens, "Most tokens of the answer")->capture_default_str();
+  command.add_option("--max-new-tokens", options.answer.max_new_tokens, "Most tokens of the answer")
+      ->capture_default_str();
   AddSamplingOptions(command, options.answer.sampling);
 }
 

@@ -18,16 +18,25 @@ nlohmann::json ToJson(const std::string& question, const Answer& answer) {
   nlohmann::json sources = nlohmann::json::array(), citations = nlohmann::json::array();
   for (const Source& source : answer.sources) {
     nlohmann::json json = PassageToJson(source.passage);
-    json.update({{"number", source.number}, {"cited", source.cited}, {"sentence", source.sentence},
-                 {"similarity", source.similarity}, {"support", source.support}});
+    json.update({{"number", source.number},
+                 {"cited", source.cited},
+                 {"sentence", source.sentence},
+                 {"similarity", source.similarity},
+                 {"support", source.support}});
     sources.push_back(std::move(json));
   }
   for (const Citation& citation : answer.citations) {
     citations.push_back({{"begin", citation.begin}, {"end", citation.end}, {"sources", citation.sources}});
   }
-  return {{"question", question}, {"answer", answer.text}, {"plain_answer", answer.plain_text}, {"found", answer.found},
-          {"sources", sources},   {"citations", citations}, {"prompt_tokens", answer.prompt_tokens},
-          {"answer_tokens", answer.answer_tokens}, {"finish_reason", FinishReasonName(answer.finish_reason)}};
+  return {{"question", question},
+          {"answer", answer.text},
+          {"plain_answer", answer.plain_text},
+          {"found", answer.found},
+          {"sources", sources},
+          {"citations", citations},
+          {"prompt_tokens", answer.prompt_tokens},
+          {"answer_tokens", answer.answer_tokens},
+          {"finish_reason", FinishReasonName(answer.finish_reason)}};
 }
 
 void PrintSources(const Answer& answer) {
@@ -42,7 +51,8 @@ void PrintSources(const Answer& answer) {
 void Ask(Options options, const GlobalOptions& globals) {
   ThreadPool pool(globals.num_threads);
   const auto answerer = OpenAnswerer(options.answering, pool);
-  if (globals.json) return PrintJson(ToJson(options.question, answerer->Ask(options.question, options.answering.answer, pool)));
+  if (globals.json)
+    return PrintJson(ToJson(options.question, answerer->Ask(options.question, options.answering.answer, pool)));
   std::cout << "Question: " << options.question << "\nAnswer: " << std::flush;
   const Answer answer = answerer->Ask(options.question, options.answering.answer, pool, [](std::string_view text) {
     std::cout << text << std::flush;

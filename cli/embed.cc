@@ -42,7 +42,8 @@ void AddEmbed(CLI::App& app, const GlobalOptions& globals) {
   auto options = std::make_shared<Options>();
   embed->add_option("--encoder", options->encoder, "Folder of the encoder")->required()->envname("RETRO_ENCODER");
   embed->add_option("--input", options->input, "A file of lines; - for stdin")->capture_default_str();
-  embed->add_option("--out", options->out, "The .npy file to write (float32, rows in the order of the lines)")->required();
+  embed->add_option("--out", options->out, "The .npy file to write (float32, rows in the order of the lines)")
+      ->required();
   embed->callback([options, &globals] { Embed(*options, globals); });
 }
 

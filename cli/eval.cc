@@ -29,8 +29,11 @@ QaPrediction ToPrediction(const Answer& answer) {
 }
 
 Passage GoldPassage(const Document& document) {
-  return {.chunk = {}, .score = 1, .text = document.text,
-          .document = {document.id, document.title, document.source, document.url, document.licence}, .position = 0};
+  return {.chunk = {},
+          .score = 1,
+          .text = document.text,
+          .document = {document.id, document.title, document.source, document.url, document.licence},
+          .position = 0};
 }
 
 using GoldDocuments = std::map<std::string, Document>;
@@ -61,7 +64,8 @@ void Qa(Options options, const GlobalOptions& globals) {
   }
   const auto answerer = OpenAnswerer(options.answering, pool);
   std::vector<QaArm> arms;
-  for (const std::string& arm : options.arms) arms.push_back(MakeArm(arm, *answerer, options.answering.answer, gold, pool));
+  for (const std::string& arm : options.arms)
+    arms.push_back(MakeArm(arm, *answerer, options.answering.answer, gold, pool));
   Progress progress("answering", "questions", questions.size() * arms.size());
   const std::vector<QaResult> results = EvaluateQa(questions, arms, [&](const QaRow&) { progress.Add(1); });
   progress.Finish();
@@ -76,9 +80,12 @@ void AddEval(CLI::App& app, const GlobalOptions& globals) {
   auto* eval = app.add_subcommand("eval", "Measure on held-out sets")->require_subcommand(1);
   auto* qa = eval->add_subcommand("qa", "Exact match and F1 of answers to a question set");
   auto options = std::make_shared<Options>();
-  qa->add_option("--questions", options->questions, "JSON lines with question, answers and, for the gold arm, doc_ids")->required();
+  qa->add_option("--questions", options->questions, "JSON lines with question, answers and, for the gold arm, doc_ids")
+      ->required();
   qa->add_option("--arms", options->arms, "on (retrieval), off, gold (the question's own documents)")
-      ->check(CLI::IsMember({"on", "off", "gold"}))->delimiter(',')->capture_default_str();
+      ->check(CLI::IsMember({"on", "off", "gold"}))
+      ->delimiter(',')
+      ->capture_default_str();
   qa->add_option("--gold-corpus", options->gold_corpus, "The documents that doc_ids name");
   qa->add_option("--max-questions", options->max_questions, "As many questions, spread evenly over the file; 0: all")
       ->capture_default_str();

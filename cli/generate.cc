@@ -58,8 +58,10 @@ void Generate(Options options, const GlobalOptions& globals) {
       Generate(*model.decoder, *model.tokenizer, prompts, options.generation, pool, print);
   if (stream) std::cout << '\n';
   for (size_t i = 0; i < generations.size() && !stream; ++i) {
-    if (globals.json) PrintJson(ToJson(texts[i], generations[i]));
-    else std::cout << fmt::format("# {}\n{}\n", texts[i], generations[i].text);
+    if (globals.json)
+      PrintJson(ToJson(texts[i], generations[i]));
+    else
+      std::cout << fmt::format("# {}\n{}\n", texts[i], generations[i].text);
   }
 }
 
@@ -73,7 +75,8 @@ void AddGenerate(CLI::App& app, const GlobalOptions& globals) {
   generate->add_option("--file", options->file, "One prompt on each line of a file, as one batch; - for stdin");
   generate->add_flag("--chat", options->chat, "Write the prompt with the model's chat template");
   generate->add_option("--system", options->system, "With --chat: the system message");
-  generate->add_option("--max-new-tokens", options->generation.max_new_tokens, "Most tokens to generate")->capture_default_str();
+  generate->add_option("--max-new-tokens", options->generation.max_new_tokens, "Most tokens to generate")
+      ->capture_default_str();
   generate->add_option("--stop", options->generation.stop_strings, "Text that ends the generation; may be given again");
   generate->add_flag("--log-probs", options->generation.log_probs, "With --json: log-probability of each token");
   AddSamplingOptions(*generate, options->generation.sampling);

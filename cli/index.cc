@@ -1,10 +1,9 @@
 // retro index build|verify|stats.
-#include "index-builder/index_builder.h"
-
 #include <iostream>
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "index-builder/index_builder.h"
 #include "index-builder/verify_index.h"
 #include "model/load_tokenizer.h"
 
@@ -19,7 +18,9 @@ struct BuildOptions {
   IndexOptions index;
 };
 
-std::string AbsolutePath(const std::string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+std::string AbsolutePath(const std::string& path) {
+  return std::filesystem::absolute(path).lexically_normal().string();
+}
 
 void CompleteOptions(BuildOptions& options) {
   IndexOptions& index = options.index;
@@ -36,9 +37,10 @@ void Print(const std::string& folder, const nlohmann::json& stats) {
   std::cout << fmt::format("{}: {} documents, {} tokens, {} chunks, {}\n", folder, stats.at("documents").dump(),
                            stats.at("tokens").dump(), stats.at("chunks").dump(),
                            HumanBytes(stats.at("bytes").at("total").get<uint64_t>()));
-  std::cout << fmt::format("index {}, nprobe {}, rerank factor {}, recall@10 {:.3f}{}\n", index.at("factory").get<std::string>(),
-                           index.at("nprobe").dump(), index.at("rerank_factor").dump(), index.at("recall_at_10").get<double>(),
-                           index.at("recall_measured").get<bool>() ? " (measured on held-out queries)" : " (exact search)");
+  std::cout << fmt::format(
+      "index {}, nprobe {}, rerank factor {}, recall@10 {:.3f}{}\n", index.at("factory").get<std::string>(),
+      index.at("nprobe").dump(), index.at("rerank_factor").dump(), index.at("recall_at_10").get<double>(),
+      index.at("recall_measured").get<bool>() ? " (measured on held-out queries)" : " (exact search)");
 }
 
 void Build(BuildOptions options, const GlobalOptions& globals) {
@@ -55,29 +57,45 @@ void Build(BuildOptions options, const GlobalOptions& globals) {
 void AddBuild(CLI::App& index, const GlobalOptions& globals) {
   auto* build = index.add_subcommand("build", "A retrieval database from documents or a corpus folder");
   auto options = std::make_shared<BuildOptions>();
-  build->add_option("--input", options->inputs, "Documents (JSON lines or text, plain, .gz or .zst; folders of these; - for "
-                                                "stdin) or one folder made by retro corpus build")->required();
+  build
+      ->add_option("--input", options->inputs,
+                   "Documents (JSON lines or text, plain, .gz or .zst; folders of these; - for "
+                   "stdin) or one folder made by retro corpus build")
+      ->required();
   build->add_option("--out", options->out, "The database folder to make")->required();
   build->add_option("--encoder", options->encoder, "Folder of the encoder that embeds the chunks")
-      ->required()->envname("RETRO_ENCODER");
-  build->add_option("--tokenizer", options->tokenizer, "The decoder's tokenizer: a model folder, tokenizer.json, .model or .gguf")
-      ->required()->envname("RETRO_MODEL");
+      ->required()
+      ->envname("RETRO_ENCODER");
+  build
+      ->add_option("--tokenizer", options->tokenizer,
+                   "The decoder's tokenizer: a model folder, tokenizer.json, .model or .gguf")
+      ->required()
+      ->envname("RETRO_MODEL");
   build->add_option("--chunk-len", options->index.chunk_len, "Tokens of a chunk")->capture_default_str();
   build->add_option("--factory", options->index.factory, "FAISS index string; default: chosen by the number of chunks");
-  auto* keep = build->add_flag("--keep-embeddings", options->keep_embeddings,
-                               "Keep the embeddings in half precision and order what the index finds by exact distance; "
-                               "the default for product-quantized indexes");
+  auto* keep =
+      build->add_flag("--keep-embeddings", options->keep_embeddings,
+                      "Keep the embeddings in half precision and order what the index finds by exact distance; "
+                      "the default for product-quantized indexes");
   build->add_flag("--drop-embeddings", options->drop_embeddings, "Never keep them")->excludes(keep);
-  build->add_flag("--embed-title", options->index.embed_title, "Put the document's title before the text that is embedded");
+  build->add_flag("--embed-title", options->index.embed_title,
+                  "Put the document's title before the text that is embedded");
   build->add_option("--memory", options->memory_mb, "MiB that a stage may hold besides the index itself")
-      ->check(CLI::Range(64, 1 << 22))->capture_default_str();
-  build->add_option("--block-chunks", options->index.block_chunks, "Chunks embedded as one resumable block")->capture_default_str();
-  build->add_option("--training-chunks", options->index.training_chunks, "Sample that the index is trained on; 0: as it wants")
+      ->check(CLI::Range(64, 1 << 22))
       ->capture_default_str();
-  build->add_option("--target-recall", options->index.target_recall,
-                    "Recall@10 that the default search setting must reach on held-out queries")->capture_default_str();
+  build->add_option("--block-chunks", options->index.block_chunks, "Chunks embedded as one resumable block")
+      ->capture_default_str();
+  build
+      ->add_option("--training-chunks", options->index.training_chunks,
+                   "Sample that the index is trained on; 0: as it wants")
+      ->capture_default_str();
+  build
+      ->add_option("--target-recall", options->index.target_recall,
+                   "Recall@10 that the default search setting must reach on held-out queries")
+      ->capture_default_str();
   build->add_option("--seed", options->index.seed, "Of the samples")->capture_default_str();
-  build->add_flag("--stop-on-bad-input", options->stop_on_bad_input, "End at the first bad line instead of counting it");
+  build->add_flag("--stop-on-bad-input", options->stop_on_bad_input,
+                  "End at the first bad line instead of counting it");
   build->callback([options, &globals] { Build(*options, globals); });
 }
 
@@ -94,8 +112,8 @@ void Verify(const VerifyCommand& options, const GlobalOptions& globals) {
   if (globals.json) PrintJson(report);
   for (const nlohmann::json& check : report.at("checks")) {
     if (globals.json) break;
-    std::cout << fmt::format("{:6} {}: {}\n", check.at("ok").get<bool>() ? "ok" : "FAILED", check.at("name").get<std::string>(),
-                             check.at("detail").get<std::string>());
+    std::cout << fmt::format("{:6} {}: {}\n", check.at("ok").get<bool>() ? "ok" : "FAILED",
+                             check.at("name").get<std::string>(), check.at("detail").get<std::string>());
   }
   if (!report.at("ok").get<bool>()) {
     Throw(ErrorCode::kCorruption, "{}: is damaged, see above; build it again or restore it from a copy", options.db);
@@ -103,11 +121,16 @@ void Verify(const VerifyCommand& options, const GlobalOptions& globals) {
 }
 
 void AddVerify(CLI::App& index, const GlobalOptions& globals) {
-  auto* verify = index.add_subcommand("verify", "Check everything in a database: files, counts, a sample embedded again");
+  auto* verify =
+      index.add_subcommand("verify", "Check everything in a database: files, counts, a sample embedded again");
   auto options = std::make_shared<VerifyCommand>();
   verify->add_option("--db", options->db, "The retrieval database")->required();
-  verify->add_option("--encoder", options->encoder, "The encoder that it was built with")->required()->envname("RETRO_ENCODER");
-  verify->add_option("--tokenizer", options->tokenizer, "The tokenizer that it was built with")->required()->envname("RETRO_MODEL");
+  verify->add_option("--encoder", options->encoder, "The encoder that it was built with")
+      ->required()
+      ->envname("RETRO_ENCODER");
+  verify->add_option("--tokenizer", options->tokenizer, "The tokenizer that it was built with")
+      ->required()
+      ->envname("RETRO_MODEL");
   verify->add_option("--sample", options->verify.sample_chunks, "Chunks to embed again")->capture_default_str();
   verify->callback([options, &globals] { Verify(*options, globals); });
 }

@@ -17,8 +17,8 @@ namespace {
 
 constexpr int kDone = 0, kFailed = 1, kMisuse = 2;
 
-constexpr AddCommand kCommands[] = {AddCorpus, AddIndex,    AddSearch, AddAsk,   AddGenerate,
-                                    AddScore,  AddEmbed,    AddModel,  AddTokenizer, AddEval};
+constexpr AddCommand kCommands[] = {AddCorpus, AddIndex, AddSearch, AddAsk,       AddGenerate,
+                                    AddScore,  AddEmbed, AddModel,  AddTokenizer, AddEval};
 
 void Say(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }
 
@@ -66,7 +66,8 @@ int ReportUnknown(const CLI::App& app) {
 
 int ReportMisuse(CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !app.remaining(true).empty()) return ReportUnknown(app);
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && !app.remaining(true).empty())
+    return ReportUnknown(app);
   std::string name;
   DeepestParsed(app, name);
   Say(fmt::format("{}: {}; see {} --help", name, error.what(), name));
@@ -84,7 +85,8 @@ int ReportError(const CLI::App& app, const std::exception& error) {
 void AddGlobalOptions(CLI::App& app, GlobalOptions& globals) {
   app.add_flag("--json", globals.json, "Results as JSON, for programs");
   app.add_flag("-q,--quiet", globals.quiet, "No progress on stderr");
-  app.add_option("--threads", globals.num_threads, "Threads; 0: every core that this process may use")->capture_default_str();
+  app.add_option("--threads", globals.num_threads, "Threads; 0: every core that this process may use")
+      ->capture_default_str();
   app.add_option("--log-level", globals.log_level, "debug, info, warning or error")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
@@ -93,8 +95,10 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& globals) {
 }
 
 int Run(int argc, char** argv) {
-  CLI::App app("Retrieval-enhanced language models: build a retrieval database, search it, answer from it.\n"
-               "A first look: scripts/quickstart. Help on a command: retro COMMAND --help.", "retro");
+  CLI::App app(
+      "Retrieval-enhanced language models: build a retrieval database, search it, answer from it.\n"
+      "A first look: scripts/quickstart. Help on a command: retro COMMAND --help.",
+      "retro");
   app.set_version_flag("--version", RETRO_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
@@ -115,7 +119,8 @@ int Run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return ReportMisuse(app, error);
   } catch (const std::bad_alloc&) {
-    return ReportError(app, Error(ErrorCode::kUnavailable, "out of memory; give a smaller --memory or a smaller input"));
+    return ReportError(app,
+                       Error(ErrorCode::kUnavailable, "out of memory; give a smaller --memory or a smaller input"));
   } catch (const std::exception& error) {
     return ReportError(app, error);
   }

@@ -13,7 +13,8 @@ std::string GivenOrRecorded(const std::string& given, const std::string& db, con
   const Manifest manifest = Manifest::Load(db, "retrieval database");
   const std::string path = manifest.counts.value("made_with", nlohmann::json::object()).value(recorded, "");
   if (path.empty() || !std::filesystem::exists(path)) {
-    Throw(ErrorCode::kNotFound, "{} was built with {} '{}', which is not there; name it with {}", db, recorded, path, option);
+    Throw(ErrorCode::kNotFound, "{} was built with {} '{}', which is not there; name it with {}", db, recorded, path,
+          option);
   }
   return path;
 }
@@ -22,14 +23,18 @@ std::string GivenOrRecorded(const std::string& given, const std::string& db, con
 
 void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options) {
   command.add_option("--db", options.db, "The retrieval database")->required();
-  command.add_option("--encoder", options.encoder, "Folder of the encoder; default: the one that the database was built with")
+  command
+      .add_option("--encoder", options.encoder,
+                  "Folder of the encoder; default: the one that the database was built with")
       ->envname("RETRO_ENCODER");
-  command.add_option("--tokenizer", options.tokenizer, "Tokenizer of the chunks; default: the one that it was built with");
+  command.add_option("--tokenizer", options.tokenizer,
+                     "Tokenizer of the chunks; default: the one that it was built with");
   command.add_option("--k", options.search.k, "Passages to retrieve")->capture_default_str();
   command.add_option("--nprobe", options.search.nprobe, "Lists of the index to visit; 0: as chosen when it was built")
       ->capture_default_str();
-  command.add_option("--rerank-factor", options.search.rerank_factor,
-                     "Candidates for each passage wanted, ordered by exact distance; 0: as chosen when it was built")
+  command
+      .add_option("--rerank-factor", options.search.rerank_factor,
+                  "Candidates for each passage wanted, ordered by exact distance; 0: as chosen when it was built")
       ->capture_default_str();
   command.add_flag("--quick", options.quick, "Check the database's file sizes only, not the checksums");
 }
@@ -38,7 +43,8 @@ std::shared_ptr<const Embedder> OpenEmbedder(const DatabaseOptions& options) {
   return std::make_shared<Embedder>(GivenOrRecorded(options.encoder, options.db, "encoder", "--encoder"));
 }
 
-std::unique_ptr<RetrievalDatabase> OpenDatabase(const DatabaseOptions& options, std::shared_ptr<const Embedder> embedder) {
+std::unique_ptr<RetrievalDatabase> OpenDatabase(const DatabaseOptions& options,
+                                                std::shared_ptr<const Embedder> embedder) {
   std::shared_ptr<const Tokenizer> tokenizer =
       LoadTokenizer(GivenOrRecorded(options.tokenizer, options.db, "tokenizer", "--tokenizer"));
   return std::make_unique<RetrievalDatabase>(
@@ -48,8 +54,10 @@ std::unique_ptr<RetrievalDatabase> OpenDatabase(const DatabaseOptions& options, 
 
 void AddModelOption(CLI::App& command, std::string& model, bool& int8) {
   command.add_option("--model", model, "The decoder: a folder in Hugging Face layout or a .gguf file")
-      ->required()->envname("RETRO_MODEL");
-  command.add_flag("--int8", int8, "Hold 16- and 32-bit weights in 8 bits: half the memory or less, quicker, less exact");
+      ->required()
+      ->envname("RETRO_MODEL");
+  command.add_flag("--int8", int8,
+                   "Hold 16- and 32-bit weights in 8 bits: half the memory or less, quicker, less exact");
 }
 
 LanguageModel OpenLanguageModel(const std::string& path, bool int8, ThreadPool& pool) {

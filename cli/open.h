@@ -24,7 +24,8 @@ std::shared_ptr<const Embedder> OpenEmbedder(const DatabaseOptions& options);
 
 // Opens a database with `embedder` and the tokenizer of the options, or else the one that it was built with. Verifies
 // every checksum unless `quick`.
-std::unique_ptr<RetrievalDatabase> OpenDatabase(const DatabaseOptions& options, std::shared_ptr<const Embedder> embedder);
+std::unique_ptr<RetrievalDatabase> OpenDatabase(const DatabaseOptions& options,
+                                                std::shared_ptr<const Embedder> embedder);
 
 struct LanguageModel {
   std::unique_ptr<Decoder> decoder;

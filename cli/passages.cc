@@ -7,9 +7,15 @@
 namespace retro::cli {
 
 nlohmann::json PassageToJson(const Passage& passage) {
-  return {{"chunk", passage.chunk.value},       {"score", passage.score},         {"text", passage.text},
-          {"document", passage.document.id},    {"title", passage.document.title}, {"source", passage.document.source},
-          {"url", passage.document.url},        {"licence", passage.document.licence}, {"position", passage.position}};
+  return {{"chunk", passage.chunk.value},
+          {"score", passage.score},
+          {"text", passage.text},
+          {"document", passage.document.id},
+          {"title", passage.document.title},
+          {"source", passage.document.source},
+          {"url", passage.document.url},
+          {"licence", passage.document.licence},
+          {"position", passage.position}};
 }
 
 std::string SourceLine(const Passage& passage) {

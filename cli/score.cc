@@ -1,11 +1,12 @@
 // retro score: the log-probability of every token of a text.
+#include "model/score.h"
+
 #include <cmath>
 #include <iostream>
 
 #include "cli/command.h"
 #include "cli/open.h"
 #include "core/error.h"
-#include "model/score.h"
 
 namespace retro::cli {
 namespace {
@@ -31,8 +32,9 @@ nlohmann::json ToJson(const std::vector<TokenId>& tokens, const TokenScores& sco
     log_probs.push_back(std::isnan(value) ? nlohmann::json() : nlohmann::json(value));
     spellings.push_back(tokenizer.Spelling(tokens[i]));
   }
-  return {{"ids", tokens},         {"tokens", spellings},   {"log_probs", log_probs}, {"is_greedy", scores.is_greedy},
-          {"sum", scores.Sum()}, {"windows", scores.num_windows}};
+  return {{"ids", tokens},          {"tokens", spellings},
+          {"log_probs", log_probs}, {"is_greedy", scores.is_greedy},
+          {"sum", scores.Sum()},    {"windows", scores.num_windows}};
 }
 
 void Score(const Options& options, const GlobalOptions& globals) {
@@ -42,10 +44,11 @@ void Score(const Options& options, const GlobalOptions& globals) {
   const TokenScores scores = ScoreTokens(*model.decoder, tokens, options.score, pool);
   if (globals.json) return PrintJson(ToJson(tokens, scores, *model.tokenizer));
   for (size_t i = 0; i < tokens.size(); ++i) {
-    std::cout << fmt::format("{:>10}  {:>7}  {}\n", i == 0 ? "-" : fmt::format("{:.4f}", scores.log_probs[i]), tokens[i],
-                             model.tokenizer->Spelling(tokens[i]));
+    std::cout << fmt::format("{:>10}  {:>7}  {}\n", i == 0 ? "-" : fmt::format("{:.4f}", scores.log_probs[i]),
+                             tokens[i], model.tokenizer->Spelling(tokens[i]));
   }
-  std::cout << fmt::format("{} tokens, sum {:.4f}, perplexity {:.3f}\n", tokens.size(), scores.Sum(), scores.Perplexity());
+  std::cout << fmt::format("{} tokens, sum {:.4f}, perplexity {:.3f}\n", tokens.size(), scores.Sum(),
+                           scores.Perplexity());
 }
 
 }  // namespace
@@ -60,8 +63,9 @@ void AddScore(CLI::App& app, const GlobalOptions& globals) {
   score->add_flag("--add-special", options->add_special, "Begin with the tokens that the tokenizer's template adds");
   score->add_option("--window", options->score.window_len, "Tokens that the decoder sees at once; 0: its context")
       ->capture_default_str();
-  score->add_option("--min-context", options->score.min_context,
-                    "Tokens before each token that it is seen with at least, in longer texts; 0: half the window")
+  score
+      ->add_option("--min-context", options->score.min_context,
+                   "Tokens before each token that it is seen with at least, in longer texts; 0: half the window")
       ->capture_default_str();
   score->callback([options, &globals] { Score(*options, globals); });
 }

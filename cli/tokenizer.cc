@@ -45,12 +45,14 @@ void Decode(const Options& options, const GlobalOptions& globals) {
 void AddTokenizerTrain(CLI::App& tokenizer, const GlobalOptions& globals);
 
 void AddTokenizer(CLI::App& app, const GlobalOptions& globals) {
-  auto* tokenizer = app.add_subcommand("tokenizer", "Train tokenizers; text to token ids and back")->require_subcommand(1);
+  auto* tokenizer =
+      app.add_subcommand("tokenizer", "Train tokenizers; text to token ids and back")->require_subcommand(1);
   AddTokenizerTrain(*tokenizer, globals);
   auto options = std::make_shared<Options>();
   const auto add_common = [&options](CLI::App* command, const char* what) {
     command->add_option("--tokenizer", options->tokenizer, "A model folder, tokenizer.json, .model or .gguf file")
-        ->required()->envname("RETRO_MODEL");
+        ->required()
+        ->envname("RETRO_MODEL");
     command->add_option("text", options->text, what);
     command->add_option("--file", options->file, "Read it from a file instead; - for stdin");
   };

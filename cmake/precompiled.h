@@ -1,5 +1,5 @@
-// What nearly every file of the program includes and what costs seconds to read; precompiled once (cmake/RetroTargets.cmake).
-// Nothing may lean on it: each file includes what it uses.
+// What nearly every file of the program includes and what costs seconds to read; precompiled once
+// (cmake/RetroTargets.cmake). Nothing may lean on it: each file includes what it uses.
 #pragma once
 
 #include <fmt/format.h>

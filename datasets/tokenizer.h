@@ -34,8 +34,8 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  // Appends the ids of `text` to `ids`. Invalid UTF-8 is taken as bytes where the vocabulary has bytes (byte-level BPE),
-  // and as U+FFFD elsewhere. Time is linear in the text for any input, up to a logarithm.
+  // Appends the ids of `text` to `ids`. Invalid UTF-8 is taken as bytes where the vocabulary has bytes (byte-level
+  // BPE), and as U+FFFD elsewhere. Time is linear in the text for any input, up to a logarithm.
   virtual void Encode(std::string_view text, const EncodeOptions& options, std::vector<TokenId>& ids) const = 0;
 
   // The text of the tokens. Cut inside a character it is not valid UTF-8: callers that print use CompleteUtf8Prefix.
@@ -60,9 +60,9 @@ class Tokenizer {
   std::string Decode(std::span<const TokenId> ids) const { return Decode(ids, DecodeOptions{}); }
 };
 
-// From a tokenizer.json (Hugging Face; BPE and WordPiece), a vocab.txt (BERT), a .model (sentencepiece), or a folder that
-// holds one of them. GGUF files: model/load_tokenizer.h. Throws Error(kNotFound, kCorruption, kInvalidArgument), naming
-// the file and the part of it that is not supported.
+// From a tokenizer.json (Hugging Face; BPE and WordPiece), a vocab.txt (BERT), a .model (sentencepiece), or a folder
+// that holds one of them. GGUF files: model/load_tokenizer.h. Throws Error(kNotFound, kCorruption, kInvalidArgument),
+// naming the file and the part of it that is not supported.
 std::unique_ptr<Tokenizer> LoadTokenizerFile(const std::filesystem::path& path);
 
 }  // namespace retro

@@ -186,7 +186,7 @@ std::string DecoderConfig::Validate() const {
     return fmt::format("head_dim {} is odd, rotary positions need pairs", head_dim);
   }
   if (!(norm_eps > 0)) return fmt::format("norm_eps {} is not above 0", norm_eps);
-  return "";
+  return retro ? retro->Validate(num_layers, hidden_dim) : "";
 }
 
 DecoderConfig DecoderConfigFromJson(const nlohmann::json& json, const std::filesystem::path& named) {
@@ -196,6 +196,7 @@ DecoderConfig DecoderConfigFromJson(const nlohmann::json& json, const std::files
     fields.Refuse("model_type", "is \"" + type + "\"; retro runs decoders of the types gpt2 and llama");
   }
   DecoderConfig config = type == "gpt2" ? Gpt2FromJson(fields) : LlamaFromJson(fields);
+  if (fields.Has("retro")) config.retro = RetroConfigFromJson(fields.Object("retro"));
   const std::string problem = config.Validate();
   if (!problem.empty()) Throw(ErrorCode::kInvalidArgument, "{}: {}", named.string(), problem);
   return config;

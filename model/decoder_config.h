@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "model/retro_config.h"
+
 namespace retro {
 
 class GgufFile;
@@ -40,6 +42,7 @@ struct DecoderConfig {
   bool attention_bias = false;  // biases on q, k, v and the attention output
   bool ffn_bias = false;
   bool tied_embeddings = true;
+  std::optional<RetroConfig> retro = {};  // chunked cross-attention over retrieved neighbours
 
   // The sentence that says what cannot be, e.g. "num_heads 9 is not a multiple of num_kv_heads 2"; empty when valid.
   std::string Validate() const;

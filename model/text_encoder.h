@@ -27,7 +27,8 @@ class TextEncoder {
   // Embeds each sequence (its special tokens included; lengths may differ, no padding is computed) into `out`,
   // [sequences.size(), dim()]. Throws Error(kInvalidArgument) on a token outside the vocabulary, an empty or a too long
   // sequence. REQUIRES: out.size() == sequences.size() * dim()
-  virtual void Embed(std::span<const std::span<const TokenId>> sequences, std::span<float> out, ThreadPool& pool) const = 0;
+  virtual void Embed(std::span<const std::span<const TokenId>> sequences, std::span<float> out,
+                     ThreadPool& pool) const = 0;
 };
 
 // A folder in Hugging Face layout with model_type bert. Throws Error naming file and field.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/ids.h"
+#include "datasets/chunk_source.h"
 #include "datasets/corpus.h"
 
 namespace retro {
@@ -21,20 +22,6 @@ struct ChunkRecord {
   DocumentIndex document;
   uint64_t position = 0;  // of its first token in the document
   std::vector<TokenId> tokens;
-};
-
-// Where neighbours' tokens come from; the model side sees only this.
-class ChunkSource {
- public:
-  virtual ~ChunkSource() = default;
-  virtual uint64_t num_chunks() const = 0;
-  virtual uint32_t chunk_len() const = 0;
-  // For each id the chunk's tokens, then those of its continuation, to out[i * 2 * chunk_len()…]; lengths[i] is their
-  // number: fewer than 2 * chunk_len() when the document ends first, and what follows in `out` is not touched. Throws
-  // Error(kNotFound) for an id that the store lacks. REQUIRES: out.size() == ids.size() * 2 * chunk_len(),
-  // lengths.size() == ids.size()
-  virtual void GetNeighbours(std::span<const ChunkId> ids, std::span<TokenId> out,
-                             std::span<uint32_t> lengths) const = 0;
 };
 
 // Written in order by ChunkStoreWriter, then read-only. Const methods are safe from many threads, and several processes

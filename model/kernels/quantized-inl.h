@@ -105,7 +105,7 @@ void IntegerTile(const QuantizedFormat& format, const std::byte* record, const Q
               int32_t values;
               std::memcpy(&values, quants + r * x.num_inputs + i * group + 2 * pair, sizeof values);
               sums[r] = AddPairProducts(sums[r], weights, SetInts(values));
-          Settle(sums[r]);
+              Settle(sums[r]);
             }
           });
       const Floats scale = LoadScales(format, scales, v);
