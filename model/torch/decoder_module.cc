@@ -46,15 +46,31 @@ SelfAttentionImpl::SelfAttentionImpl(const DecoderConfig& config)
 }
 
 torch::Tensor SelfAttentionImpl::forward(const torch::Tensor& x, const RotaryAngles& angles) {
+  return Attend(x, angles, {}, true);
+}
+
+torch::Tensor SelfAttentionImpl::Bidirectional(const torch::Tensor& x, const RotaryAngles& angles,
+                                               const torch::Tensor& mask) {
+  return Attend(x, angles, mask, false);
+}
+
+torch::Tensor SelfAttentionImpl::Attend(const torch::Tensor& x, const RotaryAngles& angles, const torch::Tensor& mask,
+                                        bool causal) {
   const int64_t batch = x.size(0), len = x.size(1);
   const auto heads = [&](const torch::Tensor& rows, int64_t count) {
     return rows.view({batch, len, count, head_dim_}).transpose(1, 2);  // [B, count, T, D]
   };
   const int64_t shared_by = num_heads_ / num_kv_heads_;
   const auto queries = Rotate(heads(q(x), num_heads_), angles);
-  const auto keys = Rotate(heads(k(x), num_kv_heads_), angles).repeat_interleave(shared_by, 1);
-  const auto values = heads(v(x), num_kv_heads_).repeat_interleave(shared_by, 1);
-  const auto mixed = torch::scaled_dot_product_attention(queries, keys, values, {}, 0.0, /*is_causal=*/true);
+  auto keys = Rotate(heads(k(x), num_kv_heads_), angles);
+  auto values = heads(v(x), num_kv_heads_);
+  if (shared_by > 1) {
+    keys = keys.repeat_interleave(shared_by, 1);
+    values = values.repeat_interleave(shared_by, 1);
+  }
+  const auto mixed = torch::scaled_dot_product_attention(
+      queries, keys, values, mask.defined() ? std::optional(mask.expand({batch, 1, len, len})) : std::nullopt, 0.0,
+      causal);
   return out(mixed.transpose(1, 2).reshape({batch, len, num_heads_ * head_dim_}));
 }
 
@@ -79,8 +95,15 @@ DecoderLayerImpl::DecoderLayerImpl(const DecoderConfig& config) {
 }
 
 torch::Tensor DecoderLayerImpl::forward(const torch::Tensor& x, const RotaryAngles& angles) {
-  const auto attended = x + attention(attention_norm(x), angles);
-  return attended + ffn(ffn_norm(attended));
+  return FeedForwardStep(Attend(x, angles));
+}
+
+torch::Tensor DecoderLayerImpl::Attend(const torch::Tensor& x, const RotaryAngles& angles) {
+  return x + torch::dropout(attention(attention_norm(x), angles), dropout, is_training());
+}
+
+torch::Tensor DecoderLayerImpl::FeedForwardStep(const torch::Tensor& x) {
+  return x + torch::dropout(ffn(ffn_norm(x)), dropout, is_training());
 }
 
 DecoderModuleImpl::DecoderModuleImpl(const DecoderConfig& config, std::vector<float> rope_frequencies)
@@ -100,18 +123,28 @@ DecoderModuleImpl::DecoderModuleImpl(const DecoderConfig& config, std::vector<fl
   }
 }
 
-torch::Tensor DecoderModuleImpl::forward(const torch::Tensor& tokens) {
-  auto hidden = Embed(tokens);
-  const auto angles = Angles(tokens);
-  for (DecoderLayer& layer : layers) hidden = layer(hidden, angles);
-  hidden = final_norm(hidden);
+torch::Tensor DecoderModuleImpl::forward(const torch::Tensor& tokens) { return Logits(Hidden(tokens)); }
+
+torch::Tensor DecoderModuleImpl::Logits(const torch::Tensor& hidden) {
   return output ? output(hidden) : F::linear(hidden, token_embedding->weight);
 }
 
+torch::Tensor DecoderModuleImpl::Hidden(const torch::Tensor& tokens) {
+  auto hidden = Embed(tokens);
+  const auto angles = Angles(tokens);
+  for (DecoderLayer& layer : layers) hidden = layer(hidden, angles);
+  return final_norm(hidden);
+}
+
+void DecoderModuleImpl::SetDropout(double share) {
+  dropout_ = share;
+  for (DecoderLayer& layer : layers) layer->dropout = share;
+}
+
 torch::Tensor DecoderModuleImpl::Embed(const torch::Tensor& tokens) {
-  const auto hidden = token_embedding(tokens);
-  if (!position_embedding) return hidden;
-  return hidden + position_embedding(torch::arange(tokens.size(1), tokens.options()));
+  auto hidden = token_embedding(tokens);
+  if (position_embedding) hidden = hidden + position_embedding(torch::arange(tokens.size(1), tokens.options()));
+  return torch::dropout(hidden, dropout_, is_training());
 }
 
 RotaryAngles DecoderModuleImpl::Angles(const torch::Tensor& tokens) const {
@@ -225,15 +258,28 @@ class Loader {
 }  // namespace
 
 DecoderModule LoadDecoderModule(const DecoderSource& source) {
+  const DecoderConfig config = ModuleConfig(source);
+  DecoderModule module(config, ModuleRopeFrequencies(source));
+  LoadDecoderWeights(source, module);
+  return module;
+}
+
+DecoderConfig ModuleConfig(const DecoderSource& source) {
   DecoderConfig config = source.config;
   config.tied_embeddings = source.names.output.empty();
-  const bool rotary = config.position == PositionKind::kRotary;
-  DecoderModule module(config, rotary ? RopeFrequencies(source) : std::vector<float>{});
+  return config;
+}
+
+std::vector<float> ModuleRopeFrequencies(const DecoderSource& source) {
+  return source.config.position == PositionKind::kRotary ? RopeFrequencies(source) : std::vector<float>{};
+}
+
+void LoadDecoderWeights(const DecoderSource& source, DecoderModule& module) {
   torch::NoGradGuard no_grad;
   const Loader loader(source);
   const DecoderWeightNames& names = source.names;
   loader.Copy(names.token_embedding, module->token_embedding->weight);
-  if (!rotary) loader.Copy(names.position_embedding, module->position_embedding->weight);
+  if (module->position_embedding) loader.Copy(names.position_embedding, module->position_embedding->weight);
   loader.CopyNorm(names.final_norm, names.final_norm_bias, module->final_norm);
   if (module->output) loader.Copy(names.output, module->output->weight);
   for (size_t i = 0; i < module->layers.size(); ++i) {
@@ -246,7 +292,6 @@ DecoderModule LoadDecoderModule(const DecoderSource& source) {
     loader.CopyLinear(layer_names.ffn_up, layer_names.ffn_up_bias, layer->ffn->up);
     loader.CopyLinear(layer_names.ffn_down, layer_names.ffn_down_bias, layer->ffn->down);
   }
-  return module;
 }
 
 }  // namespace retro

@@ -32,11 +32,15 @@ struct RotaryAngles {
 class SelfAttentionImpl : public torch::nn::Module {
  public:
   explicit SelfAttentionImpl(const DecoderConfig& config);
-  torch::Tensor forward(const torch::Tensor& x, const RotaryAngles& angles);  // [B, T, C] -> [B, T, C]
+  torch::Tensor forward(const torch::Tensor& x, const RotaryAngles& angles);  // causal, [B, T, C] -> [B, T, C]
+  // Every token sees every other one where `mask`, [B, 1, 1, T] bool or undefined, is true.
+  torch::Tensor Bidirectional(const torch::Tensor& x, const RotaryAngles& angles, const torch::Tensor& mask);
 
   torch::nn::Linear q{nullptr}, k{nullptr}, v{nullptr}, out{nullptr};
 
  private:
+  torch::Tensor Attend(const torch::Tensor& x, const RotaryAngles& angles, const torch::Tensor& mask, bool causal);
+
   int64_t num_heads_, num_kv_heads_, head_dim_;
 };
 TORCH_MODULE(SelfAttention);
@@ -57,10 +61,14 @@ class DecoderLayerImpl : public torch::nn::Module {
  public:
   explicit DecoderLayerImpl(const DecoderConfig& config);
   torch::Tensor forward(const torch::Tensor& x, const RotaryAngles& angles);
+  // Its two halves, each with the residual: chunked cross-attention comes between them.
+  torch::Tensor Attend(const torch::Tensor& x, const RotaryAngles& angles);
+  torch::Tensor FeedForwardStep(const torch::Tensor& x);
 
   Norm attention_norm{nullptr}, ffn_norm{nullptr};
   SelfAttention attention{nullptr};
   FeedForward ffn{nullptr};
+  double dropout = 0;  // of what either branch adds, while training
 };
 TORCH_MODULE(DecoderLayer);
 
@@ -72,6 +80,13 @@ class DecoderModuleImpl : public torch::nn::Module {
   // tokens: [B, T] int64 on the module's device; logits: [B, T, vocab_size]. Shorter sequences are padded at their
   // end with any token: attention is causal. REQUIRES: T <= config.context_len
   torch::Tensor forward(const torch::Tensor& tokens);
+  // The same before the output matrix, after the final norm: [B, T, C].
+  torch::Tensor Hidden(const torch::Tensor& tokens);
+  torch::Tensor Logits(const torch::Tensor& hidden);  // [B, T, C] -> [B, T, vocab_size]
+  torch::Tensor Embed(const torch::Tensor& tokens);   // the first layer's input
+  RotaryAngles Angles(const torch::Tensor& tokens) const;
+  // Share of the embeddings and of what each branch adds that is dropped while training.
+  void SetDropout(double share);
 
   torch::nn::Embedding token_embedding{nullptr}, position_embedding{nullptr};  // positions: learned ones only
   std::vector<DecoderLayer> layers;
@@ -79,16 +94,19 @@ class DecoderModuleImpl : public torch::nn::Module {
   torch::nn::Linear output{nullptr};  // null: tied to the token embedding
 
  private:
-  torch::Tensor Embed(const torch::Tensor& tokens);
-  RotaryAngles Angles(const torch::Tensor& tokens) const;
-
   DecoderConfig config_;
+  double dropout_ = 0;
   torch::Tensor rope_frequencies_;  // a buffer that no checkpoint needs
 };
 TORCH_MODULE(DecoderModule);
 
 // The weights of a file in fp32, on the processor. Throws Error naming file and tensor.
 DecoderModule LoadDecoderModule(const DecoderSource& source);
+// The same into a module of that file's shape.
+void LoadDecoderWeights(const DecoderSource& source, DecoderModule& module);
+// The configuration and the turns that such a module is made with.
+DecoderConfig ModuleConfig(const DecoderSource& source);
+std::vector<float> ModuleRopeFrequencies(const DecoderSource& source);
 
 // A tensor of a file in fp32. Throws Error(kCorruption) when it is missing or has another shape.
 torch::Tensor LoadTensor(const TensorSource& tensors, const std::string& name, torch::IntArrayRef shape);

@@ -1,0 +1,47 @@
+#include "model/torch/retro_module.h"
+
+#include <utility>
+
+namespace retro {
+
+namespace F = torch::nn::functional;
+
+RetroModuleImpl::RetroModuleImpl(const DecoderConfig& config, std::vector<float> rope_frequencies) : config_(config) {
+  encoder = register_module("encoder", NeighbourEncoder(config, rope_frequencies));
+  decoder = register_module("decoder", DecoderModule(config, std::move(rope_frequencies)));
+  for (const int64_t layer : config.retro->cca_layers) {
+    cca.push_back(register_module("cca_" + std::to_string(layer), ChunkedCrossAttention(config)));
+  }
+}
+
+torch::Tensor RetroModuleImpl::forward(const torch::Tensor& tokens, const NeighbourBatch* neighbours) {
+  return decoder->Logits(Hidden(tokens, neighbours));
+}
+
+torch::Tensor RetroModuleImpl::Hidden(const torch::Tensor& tokens, const NeighbourBatch* neighbours) {
+  const RetroConfig& retro = *config_.retro;
+  const int64_t chunks =
+      tokens.size(1) / retro.chunk_len;  // closed ones; what follows attends, and is asked for nothing
+  if (neighbours == nullptr || chunks == 0) return decoder->Hidden(tokens);
+  const auto found = neighbours->tokens.slice(1, 0, chunks);
+  const auto present = neighbours->present.defined() ? neighbours->present.slice(1, 0, chunks) : torch::Tensor();
+  auto hidden = decoder->Embed(tokens);
+  const auto angles = decoder->Angles(tokens);
+  torch::Tensor encoded;
+  size_t next = 0;  // of cca_layers
+  for (int64_t i = 0; i < config_.num_layers; ++i) {
+    DecoderLayer& layer = decoder->layers[i];
+    hidden = layer->Attend(hidden, angles);
+    if (next < cca.size() && retro.cca_layers[next] == i) {
+      if (!encoded.defined()) {
+        const auto activations = hidden.slice(1, 0, chunks * retro.chunk_len).unflatten(1, {chunks, retro.chunk_len});
+        encoded = encoder(found, present, activations, decoder->token_embedding->weight);
+      }
+      hidden = hidden + cca[next++](hidden, encoded, present);
+    }
+    hidden = layer->FeedForwardStep(hidden);
+  }
+  return decoder->final_norm(hidden);
+}
+
+}  // namespace retro

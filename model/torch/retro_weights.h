@@ -1,0 +1,35 @@
+// The weights of a RETRO module: from a file, from a base model, or new.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "model/torch/retro_module.h"
+
+namespace retro {
+
+// Every weight beside the base decoder's, with its name in model.safetensors ("retro.cca.5.gate").
+std::vector<std::pair<std::string, torch::Tensor>> RetroTensors(const RetroModule& module);
+
+// REQUIRES: source.config.retro. Throws Error naming file and tensor.
+RetroModule LoadRetroModule(const DecoderSource& source);
+
+// The start of training from scratch: normal(0, 0.02), the matrices that end a branch by 1 / sqrt(2 layers) less,
+// biases 0, norms 1. Draws from LibTorch's generator.
+void InitializeWeights(DecoderModule& module);
+void InitializeWeights(RetroModule& module);
+
+// The start of a RETROfit: the base's own weights, and new ones made from them. Each chunked cross-attention begins as
+// its layer's self-attention, the encoder as the base's embedding and first layers (its attention to the decoder's
+// activations too); distances count for nothing at first, and gates are closed. Without gates, the matrices that end
+// the new branches of the decoder are zero instead. The encoder must have the decoder's widths.
+// Throws Error(kInvalidArgument) saying which width differs.
+RetroModule RetrofitModule(const DecoderSource& base, const RetroConfig& retro);
+
+// A RETRO configuration for such a start: an encoder of `encoder_layers` layers of the base's shape that shares its
+// embedding; CCA in `cca_layers` (empty: by depth), gated.
+RetroConfig RetrofitConfig(const DecoderConfig& base, int64_t encoder_layers, std::vector<int64_t> cca_layers);
+
+}  // namespace retro
