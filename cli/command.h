@@ -33,6 +33,7 @@ void AddEval(CLI::App& app, const GlobalOptions& globals);
 void AddGenerate(CLI::App& app, const GlobalOptions& globals);
 void AddIndex(CLI::App& app, const GlobalOptions& globals);
 void AddModel(CLI::App& app, const GlobalOptions& globals);
+void AddNeighbours(CLI::App& app, const GlobalOptions& globals);
 void AddScore(CLI::App& app, const GlobalOptions& globals);
 void AddSearch(CLI::App& app, const GlobalOptions& globals);
 void AddTokenizer(CLI::App& app, const GlobalOptions& globals);
