@@ -37,6 +37,7 @@ void AddNeighbours(CLI::App& app, const GlobalOptions& globals);
 void AddScore(CLI::App& app, const GlobalOptions& globals);
 void AddSearch(CLI::App& app, const GlobalOptions& globals);
 void AddTokenizer(CLI::App& app, const GlobalOptions& globals);
+void AddTrain(CLI::App& app, const GlobalOptions& globals);
 
 // One line of compact JSON on stdout.
 void PrintJson(const nlohmann::json& json);

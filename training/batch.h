@@ -20,7 +20,7 @@ struct TrainingBatch {
   std::vector<TokenId> targets;  // [B, T]: the token that follows; kNoTarget: no loss there
 
   int64_t num_chunks = 0, num_neighbours = 0, neighbour_len = 0;
-  std::vector<TokenId> neighbour_tokens;     // [B, L, k, r]; 0 beyond a neighbour's end
+  std::vector<TokenId> neighbour_tokens;    // [B, L, k, r]; 0 beyond a neighbour's end
   std::vector<uint32_t> neighbour_lengths;  // [B, L, k]; 0: there is none
 };
 

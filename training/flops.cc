@@ -48,11 +48,11 @@ Work Encoder(const DecoderConfig& config) {
   const double kv_dim = static_cast<double>(encoder.num_kv_heads * encoder.head_dim);
   const double crossing = static_cast<double>(encoder.cross_layers.size());
   Work each;  // neighbour token
-  each.weights = layers * (width * (2 * q_dim + 2 * kv_dim) + FfnMatrices(config.ffn) * width *
-                                                                    static_cast<double>(encoder.ffn_dim)) +
+  each.weights = layers * (width * (2 * q_dim + 2 * kv_dim) +
+                           FfnMatrices(config.ffn) * width * static_cast<double>(encoder.ffn_dim)) +
                  crossing * 2 * width * q_dim;
-  each.scores = 2 * q_dim *
-                (layers * static_cast<double>(retro.neighbour_len) + crossing * static_cast<double>(retro.chunk_len));
+  each.scores =
+      2 * q_dim * (layers * static_cast<double>(retro.neighbour_len) + crossing * static_cast<double>(retro.chunk_len));
   // The chunk's own keys and values, once for all its neighbours.
   const double memory = crossing * 2 * static_cast<double>(config.hidden_dim) * kv_dim;
   return {each.weights * NeighbourTokens(retro) + memory, each.scores * NeighbourTokens(retro)};

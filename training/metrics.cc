@@ -38,8 +38,9 @@ std::string LinesUntil(const std::string& text, int64_t step) {
 // Keeps what a resumed run had written before.
 Descriptor OpenMetrics(const std::filesystem::path& path, int64_t resumed_step) {
   std::error_code ignored;
-  const std::string before =
-      resumed_step > 0 && std::filesystem::exists(path, ignored) ? ReadFile(path, std::numeric_limits<size_t>::max()) : "";
+  const std::string before = resumed_step > 0 && std::filesystem::exists(path, ignored)
+                                 ? ReadFile(path, std::numeric_limits<size_t>::max())
+                                 : "";
   WriteFileAtomically(path, LinesUntil(before, resumed_step));
   const int number = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   if (number < 0) ThrowErrno(errno, "open", path.string());
@@ -49,11 +50,11 @@ Descriptor OpenMetrics(const std::filesystem::path& path, int64_t resumed_step) 
 }  // namespace
 
 std::string Line(const StepMetrics& metrics, int64_t steps) {
-  return fmt::format("step {}/{}  loss {:.4f}  bpb {:.4f}  lr {:.2e}  grad {:.3f}  {} tokens/s  {:.0f} % of peak  {} left{}",
-                     metrics.step, steps, metrics.loss, metrics.bits_per_byte, metrics.learning_rate,
-                     metrics.gradient_norm, FormatCount(static_cast<uint64_t>(metrics.tokens_per_second)),
-                     100 * metrics.peak_share, FormatDuration(metrics.seconds_left),
-                     metrics.skipped ? "  SKIPPED" : "");
+  return fmt::format(
+      "step {}/{}  loss {:.4f}  bpb {:.4f}  lr {:.2e}  grad {:.3f}  {} tokens/s  {:.0f} % of peak  {} left{}",
+      metrics.step, steps, metrics.loss, metrics.bits_per_byte, metrics.learning_rate, metrics.gradient_norm,
+      FormatCount(static_cast<uint64_t>(metrics.tokens_per_second)), 100 * metrics.peak_share,
+      FormatDuration(metrics.seconds_left), metrics.skipped ? "  SKIPPED" : "");
 }
 
 std::string Line(const ValidationMetrics& metrics) {

@@ -105,7 +105,8 @@ std::optional<CheckpointFolder> RunFolder::NewestGood() const {
     const CheckpointFolder& newest = left.back();
     try {
       Manifest::Load(newest.path, kCheckpointKind).VerifyFiles(newest.path, Manifest::Check::kChecksums);
-      if (!problems.empty()) spdlog::warn("{}going on from the checkpoint before it, {}", problems, newest.path.string());
+      if (!problems.empty())
+        spdlog::warn("{}going on from the checkpoint before it, {}", problems, newest.path.string());
       return newest;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kCorruption && error.code() != ErrorCode::kNotFound) throw;

@@ -90,7 +90,8 @@ void SequenceOrder::Resume(const std::vector<uint64_t>& drawn) {
           parts_.size());
   }
   for (size_t i = 0; i < parts_.size(); ++i) {
-    if (drawn[i] > parts_[i].max_draws) Throw(ErrorCode::kCorruption, "the checkpoint's position is beyond --max-epochs");
+    if (drawn[i] > parts_[i].max_draws)
+      Throw(ErrorCode::kCorruption, "the checkpoint's position is beyond --max-epochs");
   }
   drawn_ = drawn;
 }

@@ -76,7 +76,8 @@ void SequenceReader::AppendNeighbours(uint64_t sequence, TrainingBatch& batch) c
   batch.num_chunks = batch.seq_len / shape_.chunk_len;
   batch.num_neighbours = shape_.num_neighbours;
   batch.neighbour_len = shape_.neighbour_len;
-  const size_t wanted = static_cast<size_t>(batch.num_chunks * shape_.num_neighbours), first = batch.neighbour_lengths.size();
+  const size_t wanted = static_cast<size_t>(batch.num_chunks * shape_.num_neighbours),
+               first = batch.neighbour_lengths.size();
   batch.neighbour_lengths.resize(first + wanted, 0);
   batch.neighbour_tokens.resize((first + wanted) * shape_.neighbour_len, 0);
   if (!table_) return;

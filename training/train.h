@@ -2,7 +2,10 @@
 // Shows no LibTorch.
 #pragma once
 
+#include <cstddef>
 #include <functional>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "datasets/chunk_source.h"
@@ -16,6 +19,7 @@ namespace retro {
 struct TrainInputs {
   const Tokenizer* tokenizer = nullptr;
   std::vector<const ChunkSource*> databases;  // one for each corpus; null where it has none
+  size_t num_threads = 0;                     // of LibTorch; 0: as many as it takes by itself
 };
 
 struct TrainResult {

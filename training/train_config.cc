@@ -38,12 +38,12 @@ void ValidateModel(const ModelOptions& model, Frozen freeze) {
   if (model.family != "llama" && model.family != "gpt2") {
     Throw(ErrorCode::kInvalidArgument, "--family is \"{}\", must be llama or gpt2", model.family);
   }
-  for (const auto& [option, value] : {std::pair{"--layers", model.num_layers}, {"--width", model.hidden_dim},
-                                      {"--heads", model.num_heads}}) {
+  for (const auto& [option, value] :
+       {std::pair{"--layers", model.num_layers}, {"--width", model.hidden_dim}, {"--heads", model.num_heads}}) {
     RequireAtLeast(option, value, 1);
   }
-  for (const auto& [option, value] : {std::pair{"--kv-heads", model.num_kv_heads}, {"--ffn", model.ffn_dim},
-                                      {"--context", model.context_len}}) {
+  for (const auto& [option, value] :
+       {std::pair{"--kv-heads", model.num_kv_heads}, {"--ffn", model.ffn_dim}, {"--context", model.context_len}}) {
     RequireAtLeast(option, value, 0);
   }
 }
@@ -217,9 +217,8 @@ json ToJson(const TrainConfig& config) {
 }
 
 std::vector<std::string> DifferingOptions(const json& saved, const json& now) {
-  static const std::set<std::string> kFree = {"out",        "log-every",   "valid-every", "valid-sequences",
-                                              "save-every", "keep-last",   "keep-best",   "on-bad-step",
-                                              "spike-factor"};
+  static const std::set<std::string> kFree = {"out",       "log-every", "valid-every", "valid-sequences", "save-every",
+                                              "keep-last", "keep-best", "on-bad-step", "spike-factor"};
   std::vector<std::string> differing;
   for (const auto& [option, value] : now.items()) {
     const json before = saved.value(option, json());
@@ -244,8 +243,7 @@ DecoderConfig NewDecoderConfig(const TrainConfig& config, int64_t vocab_size) {
   decoder.context_len = model.context_len == 0 ? config.data.seq_len : model.context_len;
   decoder.tied_embeddings = model.tied_embeddings;
   if (model.hidden_dim % model.num_heads != 0) {
-    Throw(ErrorCode::kInvalidArgument, "--width {} is not a multiple of --heads {}", model.hidden_dim,
-          model.num_heads);
+    Throw(ErrorCode::kInvalidArgument, "--width {} is not a multiple of --heads {}", model.hidden_dim, model.num_heads);
   }
   if (model.family == "gpt2" && decoder.num_kv_heads != decoder.num_heads) {
     Throw(ErrorCode::kInvalidArgument, "--kv-heads {}: the family gpt2 has as many as --heads", model.num_kv_heads);
@@ -274,12 +272,12 @@ RetroConfig NewRetroConfig(const RetroOptions& options, const DecoderConfig& dec
     encoder.num_kv_heads = decoder.num_kv_heads;
   }
   if (encoder.hidden_dim % encoder.num_heads != 0) {
-    Throw(ErrorCode::kInvalidArgument, "--encoder-width {} is not a multiple of --encoder-heads {}",
-          encoder.hidden_dim, encoder.num_heads);
+    Throw(ErrorCode::kInvalidArgument, "--encoder-width {} is not a multiple of --encoder-heads {}", encoder.hidden_dim,
+          encoder.num_heads);
   }
   encoder.head_dim = encoder.hidden_dim / encoder.num_heads;
-  encoder.ffn_dim = encoder.hidden_dim == decoder.hidden_dim ? decoder.ffn_dim
-                                                             : DefaultFfnDim(encoder.hidden_dim, decoder.ffn);
+  encoder.ffn_dim =
+      encoder.hidden_dim == decoder.hidden_dim ? decoder.ffn_dim : DefaultFfnDim(encoder.hidden_dim, decoder.ffn);
   const std::string problem = retro.Validate(decoder.num_layers, decoder.hidden_dim);
   if (!problem.empty()) Throw(ErrorCode::kInvalidArgument, "the RETRO options cannot be: {}", problem);
   return retro;

@@ -40,12 +40,12 @@ struct ModelOptions {
 
 // One corpus of the mixture.
 struct CorpusSource {
-  std::string folder;
-  double weight = 0;            // share of the sequences, relative to the others; 0: by its size
-  double max_epochs = 0;        // not more often than this; 0: no bound
-  std::string neighbours;       // neighbour table of its "train" part; empty: trained without neighbours
-  std::string valid_neighbours;  // and of its "valid" part
-  std::string database;         // the retrieval database that the tables point into
+  std::string folder = {};
+  double weight = 0;                  // share of the sequences, relative to the others; 0: by its size
+  double max_epochs = 0;              // not more often than this; 0: no bound
+  std::string neighbours = {};        // neighbour table of its "train" part; empty: trained without neighbours
+  std::string valid_neighbours = {};  // and of its "valid" part
+  std::string database = {};          // the retrieval database that the tables point into
 };
 
 struct DataOptions {
@@ -87,8 +87,8 @@ struct TrainConfig {
   double spike_factor = 0;  // a step whose loss is above this times the running mean is bad; 0: only NaN and infinity
 
   int64_t log_every = 10;
-  int64_t valid_every = 0;          // 0: only at the end
-  int64_t valid_sequences = 64;     // of each corpus' "valid" part, spread evenly; 0: no validation
+  int64_t valid_every = 0;       // 0: only at the end
+  int64_t valid_sequences = 64;  // of each corpus' "valid" part, spread evenly; 0: no validation
   int64_t save_every = 500;
   int64_t keep_last = 2;
   bool keep_best = false;

@@ -79,8 +79,8 @@ DecoderLayerImpl::DecoderLayerImpl(const DecoderConfig& config) {
 }
 
 torch::Tensor DecoderLayerImpl::forward(const torch::Tensor& x, const RotaryAngles& angles) {
-  const auto attended = x + attention(attention_norm(x), angles);
-  return attended + ffn(ffn_norm(attended));
+  const auto attended = x + torch::dropout(attention(attention_norm(x), angles), dropout, is_training());
+  return attended + torch::dropout(ffn(ffn_norm(attended)), dropout, is_training());
 }
 
 DecoderModuleImpl::DecoderModuleImpl(const DecoderConfig& config, std::vector<float> rope_frequencies)
@@ -101,17 +101,26 @@ DecoderModuleImpl::DecoderModuleImpl(const DecoderConfig& config, std::vector<fl
 }
 
 torch::Tensor DecoderModuleImpl::forward(const torch::Tensor& tokens) {
-  auto hidden = Embed(tokens);
-  const auto angles = Angles(tokens);
-  for (DecoderLayer& layer : layers) hidden = layer(hidden, angles);
-  hidden = final_norm(hidden);
+  const auto hidden = Hidden(tokens);
   return output ? output(hidden) : F::linear(hidden, token_embedding->weight);
 }
 
+torch::Tensor DecoderModuleImpl::Hidden(const torch::Tensor& tokens) {
+  auto hidden = Embed(tokens);
+  const auto angles = Angles(tokens);
+  for (DecoderLayer& layer : layers) hidden = layer(hidden, angles);
+  return final_norm(hidden);
+}
+
+void DecoderModuleImpl::SetDropout(double share) {
+  dropout_ = share;
+  for (DecoderLayer& layer : layers) layer->dropout = share;
+}
+
 torch::Tensor DecoderModuleImpl::Embed(const torch::Tensor& tokens) {
-  const auto hidden = token_embedding(tokens);
-  if (!position_embedding) return hidden;
-  return hidden + position_embedding(torch::arange(tokens.size(1), tokens.options()));
+  auto hidden = token_embedding(tokens);
+  if (position_embedding) hidden = hidden + position_embedding(torch::arange(tokens.size(1), tokens.options()));
+  return torch::dropout(hidden, dropout_, is_training());
 }
 
 RotaryAngles DecoderModuleImpl::Angles(const torch::Tensor& tokens) const {

@@ -61,6 +61,7 @@ class DecoderLayerImpl : public torch::nn::Module {
   Norm attention_norm{nullptr}, ffn_norm{nullptr};
   SelfAttention attention{nullptr};
   FeedForward ffn{nullptr};
+  double dropout = 0;  // of what either branch adds, while training
 };
 TORCH_MODULE(DecoderLayer);
 
@@ -72,6 +73,10 @@ class DecoderModuleImpl : public torch::nn::Module {
   // tokens: [B, T] int64 on the module's device; logits: [B, T, vocab_size]. Shorter sequences are padded at their
   // end with any token: attention is causal. REQUIRES: T <= config.context_len
   torch::Tensor forward(const torch::Tensor& tokens);
+  // The same before the output matrix, after the final norm: [B, T, C].
+  torch::Tensor Hidden(const torch::Tensor& tokens);
+  // Share of the embeddings and of what each branch adds that is dropped while training.
+  void SetDropout(double share);
 
   torch::nn::Embedding token_embedding{nullptr}, position_embedding{nullptr};  // positions: learned ones only
   std::vector<DecoderLayer> layers;
@@ -83,6 +88,7 @@ class DecoderModuleImpl : public torch::nn::Module {
   RotaryAngles Angles(const torch::Tensor& tokens) const;
 
   DecoderConfig config_;
+  double dropout_ = 0;
   torch::Tensor rope_frequencies_;  // a buffer that no checkpoint needs
 };
 TORCH_MODULE(DecoderModule);

@@ -1,10 +1,10 @@
-#include "training/trainable_model.h"
+#include "training/torch/trainable_model.h"
 
 #include <cmath>
 
 #include "core/error.h"
 #include "model/rope_frequencies.h"
-#include "training/save_decoder.h"
+#include "training/torch/save_decoder.h"
 
 namespace retro {
 namespace {

@@ -1,4 +1,4 @@
-#include "training/save_decoder.h"
+#include "training/torch/save_decoder.h"
 
 #include <nlohmann/json.hpp>
 
@@ -35,16 +35,33 @@ struct Writer {
 
 nlohmann::json ConfigJson(const DecoderConfig& c) {
   if (c.family == "gpt2") {
-    return {{"model_type", "gpt2"}, {"architectures", {"GPT2LMHeadModel"}}, {"vocab_size", c.vocab_size},
-            {"n_embd", c.hidden_dim}, {"n_layer", c.num_layers}, {"n_head", c.num_heads}, {"n_inner", c.ffn_dim},
-            {"n_positions", c.context_len}, {"layer_norm_epsilon", c.norm_eps}, {"activation_function", "gelu_new"},
+    return {{"model_type", "gpt2"},
+            {"architectures", {"GPT2LMHeadModel"}},
+            {"vocab_size", c.vocab_size},
+            {"n_embd", c.hidden_dim},
+            {"n_layer", c.num_layers},
+            {"n_head", c.num_heads},
+            {"n_inner", c.ffn_dim},
+            {"n_positions", c.context_len},
+            {"layer_norm_epsilon", c.norm_eps},
+            {"activation_function", "gelu_new"},
             {"tie_word_embeddings", c.tied_embeddings}};
   }
-  return {{"model_type", "llama"}, {"architectures", {"LlamaForCausalLM"}}, {"vocab_size", c.vocab_size},
-          {"hidden_size", c.hidden_dim}, {"num_hidden_layers", c.num_layers}, {"num_attention_heads", c.num_heads},
-          {"num_key_value_heads", c.num_kv_heads}, {"head_dim", c.head_dim}, {"intermediate_size", c.ffn_dim},
-          {"max_position_embeddings", c.context_len}, {"rms_norm_eps", c.norm_eps}, {"hidden_act", "silu"},
-          {"rope_theta", c.rope_base}, {"attention_bias", c.attention_bias}, {"mlp_bias", c.ffn_bias},
+  return {{"model_type", "llama"},
+          {"architectures", {"LlamaForCausalLM"}},
+          {"vocab_size", c.vocab_size},
+          {"hidden_size", c.hidden_dim},
+          {"num_hidden_layers", c.num_layers},
+          {"num_attention_heads", c.num_heads},
+          {"num_key_value_heads", c.num_kv_heads},
+          {"head_dim", c.head_dim},
+          {"intermediate_size", c.ffn_dim},
+          {"max_position_embeddings", c.context_len},
+          {"rms_norm_eps", c.norm_eps},
+          {"hidden_act", "silu"},
+          {"rope_theta", c.rope_base},
+          {"attention_bias", c.attention_bias},
+          {"mlp_bias", c.ffn_bias},
           {"tie_word_embeddings", c.tied_embeddings}};
 }
 

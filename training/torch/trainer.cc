@@ -1,6 +1,4 @@
-#include "training/trainer.h"
-
-#include <spdlog/spdlog.h>
+#include "training/torch/trainer.h"
 
 #include <cmath>
 #include <map>
@@ -8,18 +6,19 @@
 
 #include "core/error.h"
 #include "model/torch/padded_batch.h"
-#include "training/checkpoint.h"
 #include "training/flops.h"
 #include "training/learning_rate.h"
-#include "training/output_loss.h"
-#include "training/precision.h"
+#include "training/run_log.h"
 #include "training/sequence_order.h"
+#include "training/torch/checkpoint.h"
+#include "training/torch/output_loss.h"
+#include "training/torch/precision.h"
 
 namespace retro {
 namespace {
 
-constexpr double kMeanMemory = 0.98;         // of the running mean of the loss
-constexpr int64_t kStepsBeforeSpikes = 50;   // it is not judged by before
+constexpr double kMeanMemory = 0.98;        // of the running mean of the loss
+constexpr int64_t kStepsBeforeSpikes = 50;  // it is not judged by before
 constexpr int64_t kMostSkippedInARow = 20;
 
 // Decay acts on matrices: a norm, a bias or a gate that shrinks says something else, as do embeddings by option.
@@ -43,9 +42,10 @@ std::vector<WeightGroup> Groups(const TrainableModel& model, const OptimizerOpti
   return list;
 }
 
-// Before the optimizer makes its moments beside the weights.
-TrainableModel Placed(TrainableModel model, const std::string& device) {
-  model.To(ParseDevice(device));
+// On its device before the optimizer makes the moments beside the weights.
+TrainableModel Prepared(TrainableModel model, const TrainConfig& config) {
+  model.To(ParseDevice(config.device));
+  model.SetDropout(config.optimizer.dropout);
   return model;
 }
 
@@ -63,7 +63,7 @@ double BitsPerByte(double nats, uint64_t bytes) {
 
 Trainer::Trainer(const TrainConfig& config, TrainableModel model, std::vector<uint32_t> token_bytes)
     : config_(config),
-      model_(Placed(std::move(model), config.device)),
+      model_(Prepared(std::move(model), config)),
       optimizer_(Groups(model_, config.optimizer),
                  {config.optimizer.beta1, config.optimizer.beta2, config.optimizer.epsilon}),
       token_bytes_(std::move(token_bytes)),
@@ -150,16 +150,17 @@ void Trainer::OnBadStep(const StepMetrics& metrics) {
   const std::string what = fmt::format("step {}: the loss is {} (running mean {:.4f}), the gradient's norm {}",
                                        metrics.step, metrics.loss, mean_loss_, metrics.gradient_norm);
   if (config_.on_bad_step == BadStep::kStop) {
-    Throw(ErrorCode::kUnavailable,
-          "{}; stopped. Go on from the last checkpoint with --on-bad-step skip, or begin again with a smaller --lr or a "
-          "longer --warmup",
-          what);
+    Throw(
+        ErrorCode::kUnavailable,
+        "{}; stopped. Go on from the last checkpoint with --on-bad-step skip, or begin again with a smaller --lr or a "
+        "longer --warmup",
+        what);
   }
   if (++skipped_in_a_row_ > kMostSkippedInARow) {
     Throw(ErrorCode::kUnavailable, "{}; {} such steps in a row were skipped, stopped. Give a smaller --lr", what,
           kMostSkippedInARow);
   }
-  spdlog::warn("{}; its update is skipped", what);
+  LogWarning(what + "; its update is skipped");
 }
 
 ValidationMetrics Trainer::Validate(const std::vector<TrainingBatch>& batches, bool with_neighbours) {

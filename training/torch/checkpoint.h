@@ -1,13 +1,13 @@
 // One checkpoint: a model folder that every command reads, and beside it what the run needs to go on as if it had
 // never stopped. Layout: docs/formats.md.
-// Shows LibTorch: for training/*.cc only.
+// Shows LibTorch: for training/torch/ only.
 #pragma once
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "training/adamw.h"
-#include "training/trainable_model.h"
+#include "training/torch/adamw.h"
+#include "training/torch/trainable_model.h"
 
 namespace retro {
 

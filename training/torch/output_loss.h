@@ -1,6 +1,6 @@
 // The output matrix and the cross-entropy in one, a block of rows at a time, so that the logits of all tokens never
 // exist at once: at a vocabulary of 50,000 they would be the largest thing in memory.
-// Shows LibTorch: for training/*.cc only.
+// Shows LibTorch: for training/torch/ only.
 #pragma once
 
 #include "model/torch/precompiled.h"

@@ -1,4 +1,4 @@
-#include "training/output_loss.h"
+#include "training/torch/output_loss.h"
 
 #include <algorithm>
 

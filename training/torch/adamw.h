@@ -1,6 +1,6 @@
-// AdamW with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2) over groups of weights, and the gradient's
-// norm. LibTorch's fused kernel does a step; what torch::optim would add is state that is awkward to save.
-// Shows LibTorch: for training/*.cc only.
+// AdamW with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2) over groups of weights, and the
+// gradient's norm. LibTorch's fused kernel does a step; what torch::optim would add is state that is awkward to save.
+// Shows LibTorch: for training/torch/ only.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-#include "training/precision.h"
+#include "training/torch/precision.h"
 
 #include <ATen/autocast_mode.h>
 

@@ -1,6 +1,6 @@
 // A decoder and its chunked cross-attention as what training trains: activations out of batches, weights by name, and
 // the model's files.
-// Shows LibTorch: for training/*.cc only.
+// Shows LibTorch: for training/torch/ only.
 #pragma once
 
 #include <filesystem>
@@ -26,6 +26,7 @@ class TrainableModel {
   const DecoderConfig& config() const { return config_; }
   void To(const torch::Device& device);
   void SetTraining(bool training) { decoder_->train(training); }
+  void SetDropout(double share) { decoder_->SetDropout(share); }
 
   // Activations after the final norm, [B, T, C]. `neighbours` false: those of the batch are left unused.
   torch::Tensor Hidden(const TrainingBatch& batch, bool neighbours);

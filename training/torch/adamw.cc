@@ -1,4 +1,4 @@
-#include "training/adamw.h"
+#include "training/torch/adamw.h"
 
 #include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>

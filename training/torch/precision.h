@@ -1,5 +1,5 @@
 // In which numbers the matrix products of training run.
-// Shows LibTorch: for training/*.cc only.
+// Shows LibTorch: for training/torch/ only.
 #pragma once
 
 #include "model/torch/precompiled.h"

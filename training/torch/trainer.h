@@ -1,16 +1,16 @@
 // One step of training and one measurement on held-out batches: model, optimizer and schedule held together.
-// Shows LibTorch: for training/*.cc only.
+// Shows LibTorch: for training/torch/ only.
 #pragma once
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "training/adamw.h"
 #include "training/batch.h"
 #include "training/metrics.h"
+#include "training/torch/adamw.h"
+#include "training/torch/trainable_model.h"
 #include "training/train_config.h"
-#include "training/trainable_model.h"
 
 namespace retro {
 
@@ -60,8 +60,8 @@ class Trainer {
   std::vector<uint32_t> token_bytes_;
   torch::ScalarType compute_;
   double flops_per_token_, peak_flops_;
-  double mean_loss_ = 0;        // running, of good steps
-  int64_t good_steps_ = 0;      // in it
+  double mean_loss_ = 0;    // running, of good steps
+  int64_t good_steps_ = 0;  // in it
   int64_t skipped_in_a_row_ = 0;
 };
 

@@ -1,4 +1,4 @@
-#include "training/checkpoint.h"
+#include "training/torch/checkpoint.h"
 
 #include <array>
 
@@ -21,8 +21,9 @@ constexpr const char* kState = "training_state.json";
 void CopyFile(const fs::path& from, const fs::path& to) { WriteFileAtomically(to, ReadFile(from)); }
 
 void CopyTokenizer(const fs::path& tokenizer, const fs::path& folder) {
-  static constexpr std::array kNames = {"tokenizer.json",  "tokenizer_config.json", "special_tokens_map.json",
-                                        "tokenizer.model", "vocab.txt",             "chat_template.jinja"};
+  static constexpr std::array kNames = {
+      "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model",
+      "vocab.txt",      "chat_template.jinja"};
   std::error_code ignored;
   if (fs::is_directory(tokenizer, ignored)) {
     for (const char* name : kNames) {
