@@ -28,17 +28,23 @@ pkg_check_modules(sentencepiece REQUIRED IMPORTED_TARGET sentencepiece)
 find_package(Torch REQUIRED)
 find_package(faiss CONFIG REQUIRED)
 
-# One name for FAISS, whichever build was found: the widest instruction set that it has.
-add_library(retro_faiss INTERFACE)
+# One name for FAISS, whichever build was found: the widest instruction set that it has. Linked only: its -fopenmp is for
+# its own code, and would keep ours from sharing a precompiled header.
+set(_faiss faiss)
 if(TARGET faiss_avx2)
-  target_link_libraries(retro_faiss INTERFACE faiss_avx2)
-else()
-  target_link_libraries(retro_faiss INTERFACE faiss)
+  set(_faiss faiss_avx2)
 endif()
+add_library(retro_faiss INTERFACE)
+target_include_directories(retro_faiss SYSTEM INTERFACE $<TARGET_PROPERTY:${_faiss},INTERFACE_INCLUDE_DIRECTORIES>)
+target_link_libraries(retro_faiss INTERFACE $<LINK_ONLY:${_faiss}>)
 
-# LibTorch as an INTERFACE target of ours: its own sets flags (such as the C++ ABI) through a global variable.
+# LibTorch as an INTERFACE target of ours: its own sets flags (such as the C++ ABI) through a global variable. It brings
+# headers of another fmt, which must not be found before the one that the rest of the program is built and linked with.
+find_path(_fmt_headers fmt/format.h PATHS ${fmt_INCLUDE_DIRS} /usr/include NO_DEFAULT_PATH REQUIRED)
+file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/fmt")
+file(CREATE_LINK "${_fmt_headers}/fmt" "${CMAKE_BINARY_DIR}/fmt/fmt" SYMBOLIC)
 add_library(retro_torch INTERFACE)
-target_include_directories(retro_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+target_include_directories(retro_torch SYSTEM INTERFACE "${CMAKE_BINARY_DIR}/fmt" ${TORCH_INCLUDE_DIRS})
 target_link_libraries(retro_torch INTERFACE ${TORCH_LIBRARIES})
 separate_arguments(_torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
 target_compile_options(retro_torch INTERFACE ${_torch_flags})

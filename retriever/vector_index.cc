@@ -145,7 +145,7 @@ void VectorIndex::Train(std::span<const float> vectors) {
           factory(), least, count);
   }
   SetBlasThreads(static_cast<int>(AvailableCores()));
-  TranslateErrors(ErrorCode::kInternal, "training index " + factory(),
+  TranslateErrors(ErrorCode::kInvalidArgument, fmt::format("training index {} on {} vectors", factory(), count),
                   [&] { state_->index->train(count, vectors.data()); });
 }
 

@@ -48,9 +48,9 @@ class VectorIndex {
   void Save(const std::filesystem::path& path) const;  // atomically
 
   // Up to k nearest of each query by the index's own (for PQ: approximate) distances, nearest first and equal ones by
-  // ChunkId; fewer when the index or the lists that were looked at hold fewer. nprobe 0: 1/16 of the lists. Runs on the
-  // calling thread; rerank_factor is not looked at. Throws Error(kInvalidArgument) on k or nprobe < 0, k == 0, and on
-  // queries that are not finite.
+  // ChunkId; fewer when the index or the lists that were looked at hold fewer, or HNSW's graph leads to fewer. nprobe
+  // 0: 1/16 of the lists. Runs on the calling thread; rerank_factor is not looked at. Throws Error(kInvalidArgument) on
+  // k or nprobe < 0, k == 0, and on queries that are not finite.
   std::vector<std::vector<Neighbour>> Search(std::span<const float> queries, const SearchOptions& options) const;
 
   uint64_t size() const;

@@ -49,7 +49,8 @@ class TokenizerJson : public testing::Test {
 
 TEST_F(TokenizerJson, MergesMayBePairsOrJoined) {
   EXPECT_EQ(Load(BpeFile())->Encode("ab a"), (std::vector<TokenId>{2, 3, 0}));
-  EXPECT_EQ(LoadWith(BpeFile(), "/model/merges", {{"a", "b"}})->Encode("ab a"), (std::vector<TokenId>{2, 3, 0}));
+  EXPECT_EQ(LoadWith(BpeFile(), "/model/merges", json::array({json::array({"a", "b"})}))->Encode("ab a"),
+            (std::vector<TokenId>{2, 3, 0}));
 }
 
 TEST_F(TokenizerJson, AddedTokensExtendTheVocabulary) {
