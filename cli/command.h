@@ -33,9 +33,11 @@ void AddEval(CLI::App& app, const GlobalOptions& globals);
 void AddGenerate(CLI::App& app, const GlobalOptions& globals);
 void AddIndex(CLI::App& app, const GlobalOptions& globals);
 void AddModel(CLI::App& app, const GlobalOptions& globals);
+void AddNeighbours(CLI::App& app, const GlobalOptions& globals);
 void AddScore(CLI::App& app, const GlobalOptions& globals);
 void AddSearch(CLI::App& app, const GlobalOptions& globals);
 void AddTokenizer(CLI::App& app, const GlobalOptions& globals);
+void AddTrain(CLI::App& app, const GlobalOptions& globals);
 
 // One line of compact JSON on stdout.
 void PrintJson(const nlohmann::json& json);

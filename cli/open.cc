@@ -22,6 +22,11 @@ std::string GivenOrRecorded(const std::string& given, const std::string& db, con
 }  // namespace
 
 void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options) {
+  AddOpenOptions(command, options);
+  command.add_option("--k", options.search.k, "Passages to retrieve")->capture_default_str();
+}
+
+void AddOpenOptions(CLI::App& command, DatabaseOptions& options) {
   command.add_option("--db", options.db, "The retrieval database")->required();
   command
       .add_option("--encoder", options.encoder,
@@ -29,7 +34,6 @@ void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options) {
       ->envname("RETRO_ENCODER");
   command.add_option("--tokenizer", options.tokenizer,
                      "Tokenizer of the chunks; default: the one that it was built with");
-  command.add_option("--k", options.search.k, "Passages to retrieve")->capture_default_str();
   command.add_option("--nprobe", options.search.nprobe, "Lists of the index to visit; 0: as chosen when it was built")
       ->capture_default_str();
   command

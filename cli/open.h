@@ -18,6 +18,8 @@ struct DatabaseOptions {
   SearchOptions search{.k = 5};
 };
 void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options);
+// The same without --k, for commands that retrieve no passages.
+void AddOpenOptions(CLI::App& command, DatabaseOptions& options);
 
 // The encoder of the options, or else the one that the database was built with (its manifest names the path).
 std::shared_ptr<const Embedder> OpenEmbedder(const DatabaseOptions& options);

@@ -180,6 +180,15 @@ void Manifest::AddFile(const fs::path& folder, const std::string& relative) {
   for (const fs::path& file : FilesBelow(path)) files[prefix + file.generic_string()] = Describe(path / file);
 }
 
+void Manifest::AddInput(const std::string& name, const fs::path& input) {
+  const fs::path path = input / kFileName;
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    Throw(ErrorCode::kNotFound, "{}: has no {}; give a folder that retro made", input.string(), kFileName);
+  }
+  inputs[name + "/" + kFileName] = Describe(path);
+}
+
 void Manifest::VerifyFiles(const fs::path& folder, Check check) const {
   for (const auto& [relative, entry] : files.items()) VerifyFile(folder, relative, entry, check);
 }

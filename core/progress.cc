@@ -68,6 +68,8 @@ Progress::~Progress() {
 
 void Progress::SetEnabled(bool on) { enabled = on; }
 
+bool Progress::DrawsBars() { return enabled && IsTerminal(); }
+
 void Progress::Add(uint64_t count) {
   const std::lock_guard lock(mutex_);
   done_ += count;

@@ -20,6 +20,8 @@ class Progress {
 
   // Off by --quiet and in tests.
   static void SetEnabled(bool enabled);
+  // Whether bars are drawn: else there are lines now and then.
+  static bool DrawsBars();
 
  private:
   void Show(bool last);

@@ -78,6 +78,16 @@ void Corpus::AppendTokens(DocumentIndex document, std::vector<TokenId>& tokens) 
   shard.AppendTokens(number, tokens);
 }
 
+void Corpus::ReadTokens(DocumentIndex document, uint64_t begin, std::span<TokenId> out) const {
+  const auto [shard, number] = state_->Find(document);
+  const uint64_t length = shard.DocumentLength(number);
+  if (begin > length || out.size() > length - begin) {
+    Throw(ErrorCode::kNotFound, "document {}: has {} tokens, asked for {} from {} on", document.value, length,
+          out.size(), begin);
+  }
+  shard.ReadTokens(number, begin, out);
+}
+
 uint64_t Corpus::DocumentLength(DocumentIndex document) const {
   const auto [shard, number] = state_->Find(document);
   return shard.DocumentLength(number);

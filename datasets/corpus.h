@@ -61,6 +61,8 @@ class Corpus {
 
   // Appends the tokens of a document to `tokens` (widened from 16 bits where the shard stores 16).
   void AppendTokens(DocumentIndex document, std::vector<TokenId>& tokens) const;
+  // Tokens [begin, begin + out.size()) of a document. Throws Error(kNotFound) when the document ends before that.
+  void ReadTokens(DocumentIndex document, uint64_t begin, std::span<TokenId> out) const;
   uint64_t DocumentLength(DocumentIndex document) const;  // in tokens
   DocumentInfo Info(DocumentIndex document) const;
 

@@ -117,13 +117,17 @@ uint64_t Shard::DocumentLength(uint64_t document) const {
 }
 
 void Shard::AppendTokens(uint64_t document, std::vector<TokenId>& tokens) const {
-  const auto [begin, end] = Bounds(document);
+  const size_t before = tokens.size();
+  tokens.resize(before + DocumentLength(document));
+  ReadTokens(document, 0, std::span(tokens).subspan(before));
+}
+
+void Shard::ReadTokens(uint64_t document, uint64_t begin, std::span<TokenId> out) const {
+  const uint64_t first = Bounds(document).first.tokens + begin;
   if (narrow_) {
-    const auto all = tokens_.Records<uint16_t>();
-    tokens.insert(tokens.end(), all.begin() + begin.tokens, all.begin() + end.tokens);
+    std::copy_n(tokens_.Records<uint16_t>().begin() + first, out.size(), out.begin());
   } else {
-    const auto all = tokens_.Records<TokenId>();
-    tokens.insert(tokens.end(), all.begin() + begin.tokens, all.begin() + end.tokens);
+    std::copy_n(tokens_.Records<TokenId>().begin() + first, out.size(), out.begin());
   }
 }
 

@@ -59,6 +59,8 @@ class Shard {
   // REQUIRES: document < num_documents(). Throw Error(kCorruption) when the document's own numbers disagree.
   uint64_t DocumentLength(uint64_t document) const;
   void AppendTokens(uint64_t document, std::vector<TokenId>& tokens) const;
+  // REQUIRES: begin + out.size() <= DocumentLength(document)
+  void ReadTokens(uint64_t document, uint64_t begin, std::span<TokenId> out) const;
   DocumentInfo Info(uint64_t document) const;
 
  private:

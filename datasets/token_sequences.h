@@ -24,10 +24,13 @@ class TokenSequences {
 
   uint32_t seq_len() const { return seq_len_; }
   // Every sequence has a token after it to predict; what is left at the corpus' end is not part of any.
-  uint64_t num_sequences() const;
+  uint64_t num_sequences() const { return (num_tokens() - 1) / seq_len_; }
+  uint64_t num_tokens() const { return ends_.back(); }  // of the whole corpus
   // Sequence i and the token that follows it. REQUIRES: i < num_sequences(), out.size() == seq_len() + 1
-  void Read(uint64_t i, std::span<TokenId> out) const;
-  // The documents that the tokens of Read(i) come from.
+  void Read(uint64_t i, std::span<TokenId> out) const { ReadTokens(i * seq_len_, out); }
+  // Tokens [begin, begin + out.size()) of the row of all. REQUIRES: begin + out.size() <= num_tokens()
+  void ReadTokens(uint64_t begin, std::span<TokenId> out) const;
+  // The documents that the tokens of Read(i) come from. REQUIRES: i < num_sequences()
   DocumentRange Documents(uint64_t i) const;
 
  private:

@@ -5,7 +5,6 @@
 #include <system_error>
 
 #include "core/error.h"
-#include "core/hash.h"
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "core/staged_folder.h"
@@ -51,12 +50,6 @@ nlohmann::json OptionsJson(const IndexOptions& options) {
   return json;
 }
 
-// The corpus that a database is made from, by the hash of its manifest, which holds those of its files.
-nlohmann::json InputsJson(const fs::path& corpus) {
-  const fs::path manifest = corpus / "manifest.json";
-  return {{"corpus/manifest.json", {{"bytes", fs::file_size(manifest)}, {"xxh3", HashFile(manifest)}}}};
-}
-
 void CheckOptions(const IndexOptions& options) {
   if (options.chunk_len == 0) Throw(ErrorCode::kInvalidArgument, "chunk_len 0: must be at least 1");
   if (options.block_chunks == 0) Throw(ErrorCode::kInvalidArgument, "block_chunks 0: must be at least 1");
@@ -95,7 +88,7 @@ class IndexBuilder {
     StagedFolder staged(out, StagedFolder::Unpublished::kKeep);
     folder_ = staged.path();
     const fs::path corpus_folder = PrepareCorpus(inputs);
-    wanted_.inputs = InputsJson(corpus_folder);
+    wanted_.AddInput(kCorpusFolder, corpus_folder);
     if (!ResumeFinished()) {
       ResumeOrClear();
       RunStages(corpus_folder);
@@ -118,7 +111,7 @@ class IndexBuilder {
     Manifest found = Manifest::Load(out, kKind);
     const bool from_corpus = IsCorpusFolder(inputs);
     if (!from_corpus && !FindCorpus(inputs, tokenizer_, out / kCorpusFolder, options_.corpus)) return std::nullopt;
-    wanted_.inputs = InputsJson(from_corpus ? inputs[0] : out / kCorpusFolder);
+    wanted_.AddInput(kCorpusFolder, from_corpus ? inputs[0] : out / kCorpusFolder);
     if (!Agrees(found)) return std::nullopt;
     try {
       found.VerifyFiles(out, Manifest::Check::kSizes);

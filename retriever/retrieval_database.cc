@@ -149,6 +149,7 @@ RetrievalDatabase::RetrievalDatabase(const fs::path& folder, std::shared_ptr<con
 
 RetrievalDatabase::~RetrievalDatabase() = default;
 
+const fs::path& RetrievalDatabase::folder() const { return state_->folder; }
 const Manifest& RetrievalDatabase::manifest() const { return state_->manifest; }
 const ChunkStore& RetrievalDatabase::chunks() const { return state_->chunks; }
 const VectorIndex& RetrievalDatabase::index() const { return state_->index; }

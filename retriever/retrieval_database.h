@@ -35,6 +35,7 @@ class RetrievalDatabase {
                     std::shared_ptr<const Tokenizer> tokenizer, Verify verify = Verify::kChecksums);
   ~RetrievalDatabase();
 
+  const std::filesystem::path& folder() const;
   const Manifest& manifest() const;
   const ChunkStore& chunks() const;
   const VectorIndex& index() const;

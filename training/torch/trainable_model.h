@@ -1,0 +1,55 @@
+// A decoder and its chunked cross-attention as what training trains: activations out of batches, weights by name, and
+// the model's files.
+// Shows LibTorch: for training/torch/ only.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/decoder_config.h"
+#include "model/model_files.h"
+#include "model/torch/decoder_module.h"
+#include "training/batch.h"
+
+namespace retro {
+
+// One thread at a time.
+class TrainableModel {
+ public:
+  // New weights, drawn from torch's generator: seed it before.
+  static TrainableModel New(const DecoderConfig& config);
+  // The weights of a file. Throws Error naming file and tensor.
+  static TrainableModel Load(const DecoderSource& source);
+
+  const DecoderConfig& config() const { return config_; }
+  void To(const torch::Device& device);
+  void SetTraining(bool training) { decoder_->train(training); }
+  void SetDropout(double share) { decoder_->SetDropout(share); }
+
+  // Activations after the final norm, [B, T, C]. `neighbours` false: those of the batch are left unused.
+  torch::Tensor Hidden(const TrainingBatch& batch, bool neighbours);
+  // [V, C]
+  const torch::Tensor& OutputWeight() const;
+  torch::Device device() const { return OutputWeight().device(); }
+
+  struct Weight {
+    std::string name;  // unique and stable
+    torch::Tensor value;
+    bool is_new = false;        // of the chunked cross-attention or its encoder
+    bool is_embedding = false;  // tokens or positions
+  };
+  std::vector<Weight> Weights() const;
+
+  // config.json and model.safetensors in Hugging Face layout, fp32. Throws Error(kIo).
+  void Save(const std::filesystem::path& folder) const;
+
+ private:
+  TrainableModel(DecoderConfig config, DecoderModule decoder);
+
+  DecoderConfig config_;
+  DecoderModule decoder_;
+};
+
+}  // namespace retro

@@ -1,0 +1,43 @@
+// Trains a model: options and data in, a folder of checkpoints and measurements out.
+// Shows no LibTorch.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "datasets/chunk_source.h"
+#include "datasets/tokenizer.h"
+#include "training/metrics.h"
+#include "training/train_config.h"
+
+namespace retro {
+
+// What the run reads and does not open itself. All must live as long as the run.
+struct TrainInputs {
+  const Tokenizer* tokenizer = nullptr;
+  std::vector<const ChunkSource*> databases;  // one for each corpus; null where it has none
+  size_t num_threads = 0;                     // of LibTorch; 0: as many as it takes by itself
+};
+
+struct TrainResult {
+  int64_t step = 0;
+  std::string checkpoint;
+  std::optional<ValidationMetrics> validation;  // at the end
+  bool nothing_to_do = false;                   // the run had been finished before
+};
+
+// Called after every step, before a checkpoint that may be due.
+using StepObserver = std::function<void(const StepMetrics&)>;
+
+// Runs until config.steps, from the newest good checkpoint in config.out if there is one: then everything goes on as
+// if the run had not been interrupted, bit for bit on the same machine with the same number of threads.
+//
+// Throws Error: kInvalidArgument for options that cannot be and inputs that do not belong together, kUnavailable when
+// interrupted (after a checkpoint was saved) or when the device has no memory left, kIo when a checkpoint cannot be
+// written (those before it stay), kCorruption, kNotFound.
+TrainResult Train(const TrainConfig& config, const TrainInputs& inputs, const StepObserver& observer = {});
+
+}  // namespace retro
