@@ -215,7 +215,9 @@ class WordTokenizer final : public Tokenizer {
     for (size_t i = 0; i < ids.size(); ++i) {
       // Tokens 2 and 3 are the two bytes of "é".
       if (ids[i] == 2) text += i + 1 < ids.size() && ids[i + 1] == 3 ? "é" : "\uFFFD";
-      if (ids[i] < 2) text += (text.empty() ? "" : " ") + std::string(Spelling(ids[i]));
+      if (ids[i] >= 2) continue;
+      if (!text.empty()) text += ' ';
+      text += Spelling(ids[i]);
     }
     return text;
   }
