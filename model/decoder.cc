@@ -1,8 +1,15 @@
 #include "model/decoder.h"
 
+#include "core/error.h"
 #include "model/cpu_decoder.h"
 
 namespace retro {
+
+void Decoder::SetNeighbours(KvCache&, int, int64_t, const ChunkNeighbours&) const {
+  Throw(ErrorCode::kInvalidArgument,
+        "this decoder has no chunked cross-attention and takes no neighbours: give a RETRO model, or switch retrieval "
+        "off");
+}
 
 std::unique_ptr<Decoder> LoadDecoder(const std::filesystem::path& path, ThreadPool& pool, WeightPrecision precision) {
   return std::make_unique<CpuDecoder>(OpenDecoder(path), precision, pool);

@@ -1,11 +1,10 @@
 // Scores of relative positions against the formula in double precision.
-#include "model/kernels/relative_positions.h"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "core/thread_pool.h"
+#include "model/kernels/relative_positions.h"
 #include "tests/model/kernels_testing.h"
 
 namespace retro {
