@@ -83,7 +83,7 @@ void CpuDecoder::Forward(KvCache& any_cache, std::span<const SequenceInput> inpu
 }
 
 void CpuDecoder::SetNeighbours(KvCache& any_cache, int sequence, int64_t end, const ChunkNeighbours& neighbours) const {
-  if (!chunked_attention_) return Decoder::SetNeighbours(any_cache, sequence, end, neighbours);
+  CheckTakesNeighbours(*this);
   CpuKvCache& cache = Own(any_cache, config());
   CheckNeighbours(cache, sequence, end, neighbours);
   cache.neighbours(sequence).Set(end, neighbours);

@@ -5,10 +5,17 @@
 
 namespace retro {
 
+void CheckTakesNeighbours(const Decoder& decoder) {
+  if (decoder.config().retro) return;
+  Throw(
+      ErrorCode::kInvalidArgument,
+      "this decoder has no chunked cross-attention and takes no neighbours: give a RETRO model, or switch that kind of "
+      "retrieval off");
+}
+
 void Decoder::SetNeighbours(KvCache&, int, int64_t, const ChunkNeighbours&) const {
-  Throw(ErrorCode::kInvalidArgument,
-        "this decoder has no chunked cross-attention and takes no neighbours: give a RETRO model, or switch retrieval "
-        "off");
+  CheckTakesNeighbours(*this);
+  Throw(ErrorCode::kInvalidArgument, "this engine computes no chunked cross-attention: use the processor's");
 }
 
 std::unique_ptr<Decoder> LoadDecoder(const std::filesystem::path& path, ThreadPool& pool, WeightPrecision precision) {

@@ -70,6 +70,9 @@ class Decoder {
                        std::vector<float>& logits, ThreadPool& pool) const = 0;
 };
 
+// Throws Error(kInvalidArgument) when the decoder has no chunked cross-attention.
+void CheckTakesNeighbours(const Decoder& decoder);
+
 // A folder in Hugging Face layout (config.json, model.safetensors or its shards) or a .gguf file.
 // Throws Error(kNotFound, kCorruption, kInvalidArgument) naming file and field.
 std::unique_ptr<Decoder> LoadDecoder(const std::filesystem::path& path, ThreadPool& pool,
