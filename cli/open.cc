@@ -21,8 +21,8 @@ std::string GivenOrRecorded(const std::string& given, const std::string& db, con
 
 }  // namespace
 
-void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options) {
-  command.add_option("--db", options.db, "The retrieval database")->required();
+void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options, bool required) {
+  command.add_option("--db", options.db, "The retrieval database")->required(required);
   command
       .add_option("--encoder", options.encoder,
                   "Folder of the encoder; default: the one that the database was built with")
@@ -40,6 +40,7 @@ void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options) {
 }
 
 std::shared_ptr<const Embedder> OpenEmbedder(const DatabaseOptions& options) {
+  if (options.db.empty()) Throw(ErrorCode::kInvalidArgument, "retrieval needs a database: name it with --db");
   return std::make_shared<Embedder>(GivenOrRecorded(options.encoder, options.db, "encoder", "--encoder"));
 }
 
