@@ -23,8 +23,8 @@ struct RetrievedChunk {
   std::vector<Passage> neighbours;  // best first, each with its continuation
 };
 
-// A chunk's tokens are written as text, embedded and searched as the database's own chunks were; each neighbour comes
-// with its continuation, cut to what the model takes. One thread at a time.
+// A chunk's tokens are written as text, which is embedded and searched as a question is; each neighbour comes with its
+// continuation, cut to what the model takes. One thread at a time.
 class NeighbourRetriever {
  public:
   // `tokenizer`: the decoder's. `options.k`: neighbours of a chunk. `pool` must outlive the retriever. Throws
