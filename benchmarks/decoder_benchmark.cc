@@ -1,5 +1,8 @@
 // Prefill and greedy decoding of one model, as one JSON line: medians over repetitions.
 // decoder_benchmark --model PATH [--prompt-tokens 512] [--new-tokens 128] [--batch 1] [--reps 3] [--threads 0]
+// A RETRO model, every chunk with K neighbours: [--neighbours K], of random tokens, or found by embedding and search in
+// a database of the model's tokenizer: [--db FOLDER --encoder FOLDER
+// --tokenizer PATH].
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -11,12 +14,16 @@
 #include "core/thread_pool.h"
 #include "model/decoder.h"
 #include "model/kernels/matmul.h"
+#include "model/load_tokenizer.h"
+#include "retriever/neighbour_retriever.h"
 
 namespace retro {
 namespace {
 
 struct Options {
   std::string model;
+  std::string db, encoder, tokenizer;
+  int neighbours = 0;
   int prompt_tokens = 512, new_tokens = 128, batch = 1, reps = 3, threads = 0;
   bool int8 = false;
 };
@@ -39,24 +46,70 @@ std::vector<std::vector<TokenId>> RandomPrompts(const Options& options, int64_t 
   return prompts;
 }
 
+// Neighbours of as many random tokens as the model takes.
+RetrieveFunction RandomNeighbours(const DecoderConfig& config, int k) {
+  return [&config, k](std::span<const RetrievalQuery> queries) {
+    std::mt19937 random(static_cast<uint32_t>(queries.front().end));
+    std::uniform_int_distribution<TokenId> token(0, static_cast<TokenId>(config.vocab_size - 1));
+    std::vector<ChunkNeighbours> results(queries.size(),
+                                         ChunkNeighbours(k, std::vector<TokenId>(config.retro->neighbour_len)));
+    for (ChunkNeighbours& neighbours : results) {
+      for (auto& neighbour : neighbours) std::ranges::generate(neighbour, [&] { return token(random); });
+    }
+    return results;
+  };
+}
+
+RetrieveFunction MakeRetrieval(const Decoder& decoder, const Options& options, ThreadPool& pool) {
+  if (options.neighbours == 0) return {};
+  CheckTakesNeighbours(decoder);
+  if (options.db.empty()) return RandomNeighbours(decoder.config(), options.neighbours);
+  const std::shared_ptr<const Tokenizer> tokenizer = LoadTokenizer(options.tokenizer);
+  const auto database =
+      std::make_shared<RetrievalDatabase>(options.db, std::make_shared<Embedder>(options.encoder), tokenizer);
+  const auto retriever = std::make_shared<NeighbourRetriever>(database, *decoder.config().retro, *tokenizer,
+                                                              SearchOptions{.k = options.neighbours}, pool);
+  return [retriever](std::span<const RetrievalQuery> queries) { return retriever->Retrieve(queries); };
+}
+
+// Gives the neighbours of the chunks that end with the tokens that go through the decoder next.
+void Retrieve(const Decoder& decoder, KvCache& cache, std::span<const std::vector<TokenId>> contexts,
+              const RetrieveFunction& retrieve) {
+  const int64_t chunk_len = decoder.config().retro->chunk_len;
+  std::vector<RetrievalQuery> queries;
+  for (size_t i = 0; i < contexts.size(); ++i) {
+    const auto all = std::span(contexts[i]);
+    for (int64_t end = cache.length(static_cast<int>(i)) / chunk_len * chunk_len + chunk_len; end <= std::ssize(all);
+         end += chunk_len) {
+      queries.push_back({i, end, all.subspan(end - chunk_len, chunk_len)});
+    }
+  }
+  if (queries.empty()) return;
+  const auto results = retrieve(queries);
+  for (size_t i = 0; i < queries.size(); ++i) {
+    decoder.SetNeighbours(cache, static_cast<int>(queries[i].sequence), queries[i].end, results[i]);
+  }
+}
+
 struct Times {
   double prefill = 0, decode = 0;
 };
 
-Times RunOnce(const Decoder& decoder, const Options& options, ThreadPool& pool) {
+Times RunOnce(const Decoder& decoder, const Options& options, const RetrieveFunction& retrieve, ThreadPool& pool) {
   const int64_t vocab = decoder.config().vocab_size;
-  const auto prompts = RandomPrompts(options, vocab);
+  auto contexts = RandomPrompts(options, vocab);
   const auto cache = decoder.NewCache(options.batch, options.prompt_tokens + options.new_tokens);
   std::vector<SequenceInput> inputs;
-  for (int i = 0; i < options.batch; ++i) inputs.push_back({i, prompts[i]});
-  std::vector<TokenId> chosen(options.batch);
+  for (auto& context : contexts) context.reserve(options.prompt_tokens + options.new_tokens);
+  for (int i = 0; i < options.batch; ++i) inputs.push_back({i, contexts[i]});
   std::vector<float> logits;
   const auto step = [&] {
+    if (retrieve) Retrieve(decoder, *cache, contexts, retrieve);
     decoder.Forward(*cache, inputs, LogitsFor::kLastToken, logits, pool);
     for (int i = 0; i < options.batch; ++i) {
       const auto row = std::span(logits).subspan(i * vocab, vocab);
-      chosen[i] = static_cast<TokenId>(std::ranges::max_element(row) - row.begin());
-      inputs[i].tokens = {&chosen[i], 1};
+      contexts[i].push_back(static_cast<TokenId>(std::ranges::max_element(row) - row.begin()));
+      inputs[i].tokens = std::span(contexts[i]).last(1);
     }
   };
   Times times;
@@ -75,10 +128,11 @@ nlohmann::json Run(const Options& options) {
   const auto decoder =
       LoadDecoder(options.model, pool, options.int8 ? WeightPrecision::kInt8 : WeightPrecision::kAsStored);
   const double load = Seconds(start);
-  RunOnce(*decoder, options, pool);  // warms caches and pages
+  const RetrieveFunction retrieve = MakeRetrieval(*decoder, options, pool);
+  RunOnce(*decoder, options, retrieve, pool);  // warms caches and pages
   std::vector<double> prefill, decode;
   for (int i = 0; i < options.reps; ++i) {
-    const Times times = RunOnce(*decoder, options, pool);
+    const Times times = RunOnce(*decoder, options, retrieve, pool);
     prefill.push_back(options.batch * options.prompt_tokens / times.prefill);
     decode.push_back(options.batch * (options.new_tokens - 1) / times.decode);
   }
@@ -91,6 +145,8 @@ nlohmann::json Run(const Options& options) {
           {"prompt", options.prompt_tokens},
           {"new", options.new_tokens},
           {"batch", options.batch},
+          {"neighbours", options.neighbours},
+          {"searched", !options.db.empty()},
           {"prefill_tokens_per_s", Median(prefill)},
           {"decode_tokens_per_s", Median(decode)},
           {"prefill_tokens_per_s_best", std::ranges::max(prefill)},
@@ -110,6 +166,10 @@ int main(int argc, char** argv) {
   app.add_option("--batch", options.batch)->check(CLI::PositiveNumber);
   app.add_option("--reps", options.reps)->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads, "0: as many as there are cores");
+  app.add_option("--neighbours", options.neighbours, "of each chunk; 0: no retrieval")->check(CLI::NonNegativeNumber);
+  auto* db = app.add_option("--db", options.db, "search them here, instead of random ones");
+  db->needs(app.add_option("--encoder", options.encoder, "the database's"));
+  db->needs(app.add_option("--tokenizer", options.tokenizer, "the database's"));
   app.add_flag("--int8", options.int8, "hold 16- and 32-bit weights in 8 bits");
   CLI11_PARSE(app, argc, argv);
   try {

@@ -1,5 +1,6 @@
 #include "cli/answering.h"
 
+#include "cli/retrieval.h"
 #include "cli/sampling.h"
 
 namespace retro::cli {
@@ -8,7 +9,7 @@ void AddAnsweringOptions(CLI::App& command, AnsweringOptions& options) {
   options.database.search.k = options.answer.k;
   AddDatabaseOptions(command, options.database);
   AddModelOption(command, options.model, options.int8);
-  command.add_flag("--no-retrieval", options.no_retrieval, "Answer from the decoder's own memory, without sources");
+  AddRetrievalOptions(command, options.retrieval, options.answer.retrieval_step, "both for a RETRO model, else prompt");
   command
       .add_option("--threshold", options.answer.threshold,
                   "Cosine of question and best passage below which there is no answer in the database; -1: never")
@@ -19,16 +20,18 @@ void AddAnsweringOptions(CLI::App& command, AnsweringOptions& options) {
 }
 
 std::unique_ptr<Answerer> OpenAnswerer(AnsweringOptions& options, ThreadPool& pool) {
-  options.answer.retrieval = !options.no_retrieval;
+  LanguageModel model = OpenLanguageModel(options.model, options.int8, pool);
+  const auto suitable = model.decoder->config().retro ? RetrievalMode::kBoth : RetrievalMode::kPrompt;
+  options.answer.retrieval = options.retrieval.value_or(suitable);
+  if (UsesCrossAttention(options.answer.retrieval)) CheckTakesNeighbours(*model.decoder);
   options.answer.k = options.database.search.k;
   options.answer.nprobe = options.database.search.nprobe;
   std::shared_ptr<const RetrievalDatabase> database;
   std::shared_ptr<const Embedder> embedder;
-  if (options.answer.retrieval) {
+  if (options.answer.retrieval != RetrievalMode::kOff) {
     embedder = OpenEmbedder(options.database);
     database = OpenDatabase(options.database, embedder);
   }
-  LanguageModel model = OpenLanguageModel(options.model, options.int8, pool);
   return std::make_unique<Answerer>(std::move(database), std::move(embedder), std::move(model.decoder),
                                     std::move(model.tokenizer),
                                     std::make_shared<ChatTemplate>(ChatTemplate::Load(options.model)));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/open.h"
@@ -12,7 +13,8 @@ namespace retro::cli {
 struct AnsweringOptions {
   DatabaseOptions database;
   std::string model;
-  bool int8 = false, no_retrieval = false;
+  bool int8 = false;
+  std::optional<RetrievalMode> retrieval;  // not given: what suits the decoder
   AnswerOptions answer;
 };
 void AddAnsweringOptions(CLI::App& command, AnsweringOptions& options);

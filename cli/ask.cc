@@ -4,6 +4,7 @@
 #include "cli/answering.h"
 #include "cli/command.h"
 #include "cli/passages.h"
+#include "cli/retrieval.h"
 #include "cli/sampling.h"
 
 namespace retro::cli {
@@ -34,6 +35,7 @@ nlohmann::json ToJson(const std::string& question, const Answer& answer) {
           {"found", answer.found},
           {"sources", sources},
           {"citations", citations},
+          {"chunks", ChunksToJson(answer.chunks, 0)},
           {"prompt_tokens", answer.prompt_tokens},
           {"answer_tokens", answer.answer_tokens},
           {"finish_reason", FinishReasonName(answer.finish_reason)}};

@@ -1,4 +1,5 @@
 // retro eval qa: a question set answered with retrieval, without, and from the gold passage; exact match and F1.
+#include <algorithm>
 #include <iostream>
 #include <map>
 
@@ -47,7 +48,7 @@ QaArm MakeArm(const std::string& name, const Answerer& answerer, AnswerOptions o
               return ToPrediction(answerer.AskFrom(question.question, std::move(passages), options, pool));
             }};
   }
-  options.retrieval = name == "on";
+  if (name == "off") options.retrieval = RetrievalMode::kOff;
   return {"retrieval " + name, [&answerer, options, &pool](const QaQuestion& question) {
             return ToPrediction(answerer.Ask(question.question, options, pool));
           }};
@@ -63,6 +64,10 @@ void Qa(Options options, const GlobalOptions& globals) {
     gold = ReadGoldDocuments(questions, {options.gold_corpus.begin(), options.gold_corpus.end()});
   }
   const auto answerer = OpenAnswerer(options.answering, pool);
+  const bool retrieves = options.answering.answer.retrieval != RetrievalMode::kOff;
+  if (!retrieves && std::ranges::find(options.arms, "on") != options.arms.end()) {
+    Throw(ErrorCode::kInvalidArgument, "the arm 'on' needs retrieval: leave out --retrieval off");
+  }
   std::vector<QaArm> arms;
   for (const std::string& arm : options.arms)
     arms.push_back(MakeArm(arm, *answerer, options.answering.answer, gold, pool));

@@ -21,13 +21,13 @@ std::string GivenOrRecorded(const std::string& given, const std::string& db, con
 
 }  // namespace
 
-void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options) {
-  AddOpenOptions(command, options);
+void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options, bool required) {
+  AddOpenOptions(command, options, required);
   command.add_option("--k", options.search.k, "Passages to retrieve")->capture_default_str();
 }
 
-void AddOpenOptions(CLI::App& command, DatabaseOptions& options) {
-  command.add_option("--db", options.db, "The retrieval database")->required();
+void AddOpenOptions(CLI::App& command, DatabaseOptions& options, bool required) {
+  command.add_option("--db", options.db, "The retrieval database")->required(required);
   command
       .add_option("--encoder", options.encoder,
                   "Folder of the encoder; default: the one that the database was built with")
@@ -44,6 +44,7 @@ void AddOpenOptions(CLI::App& command, DatabaseOptions& options) {
 }
 
 std::shared_ptr<const Embedder> OpenEmbedder(const DatabaseOptions& options) {
+  if (options.db.empty()) Throw(ErrorCode::kInvalidArgument, "retrieval needs a database: name it with --db");
   return std::make_shared<Embedder>(GivenOrRecorded(options.encoder, options.db, "encoder", "--encoder"));
 }
 

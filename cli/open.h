@@ -17,9 +17,9 @@ struct DatabaseOptions {
   bool quick = false;
   SearchOptions search{.k = 5};
 };
-void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options);
+void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options, bool required = true);
 // The same without --k, for commands that retrieve no passages.
-void AddOpenOptions(CLI::App& command, DatabaseOptions& options);
+void AddOpenOptions(CLI::App& command, DatabaseOptions& options, bool required = true);
 
 // The encoder of the options, or else the one that the database was built with (its manifest names the path).
 std::shared_ptr<const Embedder> OpenEmbedder(const DatabaseOptions& options);

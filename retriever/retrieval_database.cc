@@ -115,8 +115,6 @@ struct RetrievalDatabase::State {
     return options;
   }
 
-  Passage MakePassage(const Neighbour& neighbour, bool with_continuation) const;
-
   fs::path folder;
   std::shared_ptr<const Embedder> embedder;
   std::shared_ptr<const Tokenizer> tokenizer;
@@ -125,23 +123,6 @@ struct RetrievalDatabase::State {
   VectorIndex index;
   std::optional<HalfEmbeddings> embeddings;
 };
-
-Passage RetrievalDatabase::State::MakePassage(const Neighbour& neighbour, bool with_continuation) const {
-  const uint64_t left = chunks.num_chunks() - neighbour.chunk.value;
-  std::vector<ChunkRecord> records;
-  chunks.ReadRange(neighbour.chunk, std::min<uint64_t>(left, with_continuation ? 2 : 1), records);
-  std::vector<TokenId> tokens = records[0].tokens;
-  if (records.size() == 2 && records[1].document == records[0].document) {
-    tokens.insert(tokens.end(), records[1].tokens.begin(), records[1].tokens.end());
-  }
-  Passage passage;
-  passage.chunk = neighbour.chunk;
-  passage.score = 1 - neighbour.distance / 2;
-  passage.text = PassageText(*tokenizer, tokens);
-  passage.document = chunks.Document(records[0].document);
-  passage.position = records[0].position;
-  return passage;
-}
 
 RetrievalDatabase::RetrievalDatabase(const fs::path& folder, std::shared_ptr<const Embedder> embedder,
                                      std::shared_ptr<const Tokenizer> tokenizer, Verify verify)
@@ -165,11 +146,28 @@ std::vector<std::vector<Neighbour>> RetrievalDatabase::Search(std::span<const st
   return SearchReranked(state_->index, embeddings(), queries, state_->Resolve(options), pool);
 }
 
+Passage RetrievalDatabase::GetPassage(const Neighbour& neighbour, bool with_continuation) const {
+  const uint64_t left = state_->chunks.num_chunks() - neighbour.chunk.value;
+  std::vector<ChunkRecord> records;
+  state_->chunks.ReadRange(neighbour.chunk, std::min<uint64_t>(left, with_continuation ? 2 : 1), records);
+  std::vector<TokenId> tokens = records[0].tokens;
+  if (records.size() == 2 && records[1].document == records[0].document) {
+    tokens.insert(tokens.end(), records[1].tokens.begin(), records[1].tokens.end());
+  }
+  Passage passage;
+  passage.chunk = neighbour.chunk;
+  passage.score = 1 - neighbour.distance / 2;
+  passage.text = PassageText(*state_->tokenizer, tokens);
+  passage.document = state_->chunks.Document(records[0].document);
+  passage.position = records[0].position;
+  return passage;
+}
+
 std::vector<Passage> RetrievalDatabase::SearchPassages(std::string_view text, const SearchOptions& options,
                                                        bool with_continuation, ThreadPool& pool) const {
   const auto found = Search({&text, 1}, options, pool);
   std::vector<Passage> passages;
-  for (const Neighbour& neighbour : found[0]) passages.push_back(state_->MakePassage(neighbour, with_continuation));
+  for (const Neighbour& neighbour : found[0]) passages.push_back(GetPassage(neighbour, with_continuation));
   return passages;
 }
 

@@ -46,7 +46,9 @@ class RetrievalDatabase {
   // database was built (counts.index of the manifest).
   std::vector<std::vector<Neighbour>> Search(std::span<const std::string_view> texts, const SearchOptions& options,
                                              ThreadPool& pool) const;
-  // The same with texts and sources. `with_continuation`: the text goes on to the end of the next chunk.
+  // What a search found, with text and source. `with_continuation`: the text goes on to the end of the next chunk.
+  Passage GetPassage(const Neighbour& neighbour, bool with_continuation) const;
+  // Both together, for one text.
   std::vector<Passage> SearchPassages(std::string_view text, const SearchOptions& options, bool with_continuation,
                                       ThreadPool& pool) const;
 

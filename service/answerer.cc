@@ -15,7 +15,7 @@ void Validate(std::string_view question, const AnswerOptions& options) {
   if (question.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     Throw(ErrorCode::kInvalidArgument, "the question is empty");
   }
-  if (options.retrieval && options.k < 1) {
+  if (options.retrieval != RetrievalMode::kOff && options.k < 1) {
     Throw(ErrorCode::kInvalidArgument, "k is {}: it must be at least 1, or switch retrieval off", options.k);
   }
   if (!(options.threshold >= -1 && options.threshold <= 1)) {
@@ -35,6 +35,12 @@ std::vector<Source> MakeSources(std::vector<Passage> passages) {
     sources.push_back({.number = number, .passage = std::move(passage), .sentence = {}});
   }
   return sources;
+}
+
+// How many of the passages go into the prompt.
+size_t NumInPrompt(RetrievalMode mode, size_t num_passages) {
+  if (mode == RetrievalMode::kBoth) return std::min<size_t>(num_passages, 1);
+  return mode == RetrievalMode::kPrompt ? num_passages : 0;
 }
 
 void Say(Answer& answer, std::string_view text, const AnswerCallback& callback) {
@@ -57,7 +63,8 @@ Answerer::Answerer(std::shared_ptr<const RetrievalDatabase> database, std::share
 Answer Answerer::Ask(std::string_view question, const AnswerOptions& options, ThreadPool& pool,
                      const AnswerCallback& callback) const {
   Validate(question, options);
-  if (!options.retrieval) return Write(question, {}, options, pool, callback);
+  if (UsesCrossAttention(options.retrieval)) CheckTakesNeighbours(*decoder_);
+  if (options.retrieval == RetrievalMode::kOff) return Write(question, {}, options, pool, callback);
   if (database_ == nullptr) {
     Throw(ErrorCode::kInvalidArgument, "retrieval is on and no database is open: give one, or switch retrieval off");
   }
@@ -66,7 +73,8 @@ Answer Answerer::Ask(std::string_view question, const AnswerOptions& options, Th
   if (!passages.empty() && passages.front().score >= options.threshold) {
     return Write(question, std::move(passages), options, pool, callback);
   }
-  Answer answer{.text = {}, .plain_text = {}, .sources = MakeSources(std::move(passages)), .citations = {}};
+  Answer answer{
+      .text = {}, .plain_text = {}, .sources = MakeSources(std::move(passages)), .citations = {}, .chunks = {}};
   Say(answer, kNothingFound, callback);
   FindEvidence(question, {}, answer.sources, *embedder_, pool);
   return answer;
@@ -75,16 +83,33 @@ Answer Answerer::Ask(std::string_view question, const AnswerOptions& options, Th
 Answer Answerer::AskFrom(std::string_view question, std::vector<Passage> passages, const AnswerOptions& options,
                          ThreadPool& pool, const AnswerCallback& callback) const {
   Validate(question, options);
-  return Write(question, std::move(passages), options, pool, callback);
+  AnswerOptions in_prompt = options;
+  in_prompt.retrieval = RetrievalMode::kPrompt;
+  return Write(question, std::move(passages), in_prompt, pool, callback);
+}
+
+std::unique_ptr<NeighbourRetriever> Answerer::MakeRetriever(const Prompt& prompt, std::span<const Passage> passages,
+                                                            const AnswerOptions& options, ThreadPool& pool) const {
+  if (!UsesCrossAttention(options.retrieval)) return nullptr;
+  const SearchOptions search{.k = options.k, .nprobe = options.nprobe};
+  auto retriever =
+      std::make_unique<NeighbourRetriever>(database_, *decoder_->config().retro, *tokenizer_, search, pool);
+  retriever->Exclude(0, passages.first(prompt.num_passages));
+  retriever->GiveUpTo(std::ssize(prompt.tokens), passages.subspan(prompt.num_passages));
+  return retriever;
 }
 
 Answer Answerer::Write(std::string_view question, std::vector<Passage> passages, const AnswerOptions& options,
                        ThreadPool& pool, const AnswerCallback& callback) const {
   const int64_t most = decoder_->config().context_len;
   const int64_t context_len = options.context_len == 0 ? most : std::min(options.context_len, most);
-  const Prompt prompt = MakePrompt(question, passages, context_len - options.max_new_tokens, *chat_, *tokenizer_);
-  passages.resize(prompt.num_passages);
-  Answer answer{.text = {}, .plain_text = {}, .sources = MakeSources(std::move(passages)), .citations = {}};
+  const size_t num_in_prompt = NumInPrompt(options.retrieval, passages.size());
+  const Prompt prompt = MakePrompt(question, std::span(passages).first(num_in_prompt),
+                                   context_len - options.max_new_tokens, *chat_, *tokenizer_);
+  passages.erase(passages.begin() + prompt.num_passages, passages.begin() + num_in_prompt);
+  const auto retriever = MakeRetriever(prompt, passages, options, pool);
+  Answer answer{
+      .text = {}, .plain_text = {}, .sources = MakeSources(std::move(passages)), .citations = {}, .chunks = {}};
   CitedText text(question, answer.sources);
   const auto show = [&](const std::string& piece) { return piece.empty() || !callback || callback(piece); };
 
@@ -92,7 +117,9 @@ Answer Answerer::Write(std::string_view question, std::vector<Passage> passages,
                                      .stop_tokens = StopTokens(*tokenizer_),
                                      .stop_strings = {"\n"},
                                      .sampling = options.sampling,
-                                     .context_len = context_len};
+                                     .context_len = context_len,
+                                     .retrieve = retriever ? retriever->Function() : RetrieveFunction(),
+                                     .retrieval_step = options.retrieval_step};
   const Generation written =
       Generate(*decoder_, *tokenizer_, {&prompt.tokens, 1}, generation, pool, [&](const GenerationStep& step) {
         return show(text.Push(step.text));
@@ -101,6 +128,7 @@ Answer Answerer::Write(std::string_view question, std::vector<Passage> passages,
   answer.text = text.text();
   answer.plain_text = text.plain_text();
   answer.citations = text.citations();
+  if (retriever) answer.chunks = retriever->retrieved();
   answer.finish_reason = goes_on ? written.finish_reason : FinishReason::kCancelled;
   answer.prompt_tokens = written.prompt_tokens;
   answer.answer_tokens = static_cast<int64_t>(written.tokens.size());

@@ -10,13 +10,20 @@
 
 #include "model/chat_template.h"
 #include "model/generator.h"
+#include "retriever/neighbour_retriever.h"
 #include "service/citations.h"
+#include "service/retrieval_mode.h"
 
 namespace retro {
 
+struct Prompt;
+
 struct AnswerOptions {
-  bool retrieval = true;          // false: from the decoder's own memory, without sources
-  int k = 3;                      // passages
+  // kOff: from the decoder's own memory, without sources. With cross-attention the prompt's chunks attend to the
+  // question's passages, later ones to the neighbours of their own text.
+  RetrievalMode retrieval = RetrievalMode::kPrompt;
+  int k = 3;                      // passages of the question, and neighbours of a later chunk
+  int64_t retrieval_step = 0;     // as GenerationOptions::retrieval_step
   int nprobe = 0;                 // 0: as chosen when the index was built
   bool with_continuation = true;  // a passage goes on to the end of the chunk after it
   // Cosine of question and best passage below which the database is taken to hold no answer; how it was chosen is told
@@ -31,9 +38,11 @@ struct Answer {
   std::string text;        // with a marker " [1]" for each source behind each sentence
   std::string plain_text;  // without
   bool found = true;       // false: there is no answer, and `text` says so
-  // Those that the prompt had room for; below the threshold the nearest ones, which the decoder did not see.
+  // Those that the decoder saw, which are fewer than asked for when the prompt had no room; below the threshold the
+  // nearest ones, which the decoder did not see.
   std::vector<Source> sources;
-  std::vector<Citation> citations;  // into `text`
+  std::vector<Citation> citations;     // into `text`
+  std::vector<RetrievedChunk> chunks;  // what chunked cross-attention attended to
   FinishReason finish_reason = FinishReason::kStop;
   int64_t prompt_tokens = 0, answer_tokens = 0;
 };
@@ -50,15 +59,20 @@ class Answerer {
            std::shared_ptr<const ChatTemplate> chat);
 
   // Throws Error(kInvalidArgument) on an empty question, on one longer than the context (naming both numbers), on
-  // options that cannot be, and on retrieval without a database.
+  // options that cannot be, on retrieval without a database, and on cross-attention with a decoder that has none or
+  // that does not belong to the database.
   Answer Ask(std::string_view question, const AnswerOptions& options, ThreadPool& pool,
              const AnswerCallback& callback = {}) const;
 
-  // The same from these passages, best first, without looking into the database and without the threshold.
+  // The same from these passages, best first, without looking into the database and without the threshold. They go into
+  // the prompt whatever options.retrieval says.
   Answer AskFrom(std::string_view question, std::vector<Passage> passages, const AnswerOptions& options,
                  ThreadPool& pool, const AnswerCallback& callback = {}) const;
 
  private:
+  // Null without cross-attention. `passages`: those of the prompt, then those for the encoder.
+  std::unique_ptr<NeighbourRetriever> MakeRetriever(const Prompt& prompt, std::span<const Passage> passages,
+                                                    const AnswerOptions& options, ThreadPool& pool) const;
   Answer Write(std::string_view question, std::vector<Passage> passages, const AnswerOptions& options, ThreadPool& pool,
                const AnswerCallback& callback) const;
 
