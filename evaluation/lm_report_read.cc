@@ -88,6 +88,7 @@ void ReadSettings(const json& root, LmReportRun& run) {
 LmReportRun ToRun(const json& root) {
   const json& lm = root.at("lm");
   if (lm.at("format_version") != kFormatVersion) throw std::out_of_range("its format_version is another one");
+  if (!lm.at("documents").is_array()) throw std::out_of_range("its documents are no list");
   LmReportRun run;
   run.name = root.at("model_name");
   run.interrupted = lm.at("interrupted");
