@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/thread_pool.h"
+#include "model/engine_rows.h"
 #include "model/kernels/vector_ops.h"
 
 namespace retro {
@@ -15,34 +16,8 @@ namespace {
 
 // Rows of one pass: enough for the matrix products to run at their peak, few enough for the caches.
 constexpr int64_t kMaxPassRows = 512;
-// Rows or queries that one task takes.
-constexpr int64_t kRowsPerTask = 16, kQueriesPerTask = 64;
-
-Activation FfnActivation(FeedForwardKind kind) {
-  switch (kind) {
-    case FeedForwardKind::kGelu:
-      return Activation::kGelu;
-    case FeedForwardKind::kGeluTanh:
-      return Activation::kGeluTanh;
-    case FeedForwardKind::kSwiGlu:
-      return Activation::kSiluGate;
-  }
-  return Activation::kNone;
-}
-
-// Runs body(begin, end) over [0, num_rows) in parallel; few rows stay on this thread.
-template <typename Body>
-void ForRows(int64_t num_rows, ThreadPool& pool, const Body& body) {
-  if (num_rows <= kRowsPerTask) return body(int64_t{0}, num_rows);
-  pool.ParallelFor((num_rows + kRowsPerTask - 1) / kRowsPerTask, [&](size_t task) {
-    const int64_t begin = static_cast<int64_t>(task) * kRowsPerTask;
-    body(begin, std::min(begin + kRowsPerTask, num_rows));
-  });
-}
-
-void Reserve(std::vector<float>& buffer, int64_t size) {
-  if (static_cast<int64_t>(buffer.size()) < size) buffer.resize(size);
-}
+// Queries that one task takes.
+constexpr int64_t kQueriesPerTask = 64;
 
 CpuKvCache& Own(KvCache& cache, const DecoderConfig& config) {
   auto* own = dynamic_cast<CpuKvCache*>(&cache);
@@ -52,10 +27,27 @@ CpuKvCache& Own(KvCache& cache, const DecoderConfig& config) {
   return *own;
 }
 
+void CheckSequence(const CpuKvCache& cache, int sequence) {
+  if (sequence < 0 || sequence >= cache.num_sequences()) {
+    Throw(ErrorCode::kInvalidArgument, "sequence {}: the cache has {}", sequence, cache.num_sequences());
+  }
+}
+
+void CheckTokens(int sequence, std::span<const TokenId> tokens, int64_t vocab_size) {
+  for (const TokenId token : tokens) {
+    if (token >= 0 && token < vocab_size) continue;
+    Throw(ErrorCode::kInvalidArgument,
+          "sequence {}: token {} is outside the vocabulary of {}: was the text encoded by another tokenizer?", sequence,
+          token, vocab_size);
+  }
+}
+
 }  // namespace
 
 CpuDecoder::CpuDecoder(DecoderSource source, WeightPrecision precision, ThreadPool& pool)
-    : source_(std::move(source)), weights_(LoadDecoderWeights(source_, precision, pool)) {}
+    : source_(std::move(source)), weights_(LoadDecoderWeights(source_, precision, pool)) {
+  if (weights_.retro) chunked_attention_.emplace(config(), *weights_.retro);
+}
 
 std::unique_ptr<KvCache> CpuDecoder::NewCache(int num_sequences, int64_t capacity) const {
   if (num_sequences < 1)
@@ -90,12 +82,35 @@ void CpuDecoder::Forward(KvCache& any_cache, std::span<const SequenceInput> inpu
   for (const SequenceInput& input : inputs) cache.Advance(input.sequence, std::ssize(input.tokens));
 }
 
+void CpuDecoder::SetNeighbours(KvCache& any_cache, int sequence, int64_t end, const ChunkNeighbours& neighbours) const {
+  CheckTakesNeighbours(*this);
+  CpuKvCache& cache = Own(any_cache, config());
+  CheckNeighbours(cache, sequence, end, neighbours);
+  cache.neighbours(sequence).Set(end, neighbours);
+}
+
+void CpuDecoder::CheckNeighbours(const CpuKvCache& cache, int sequence, int64_t end,
+                                 const ChunkNeighbours& neighbours) const {
+  CheckSequence(cache, sequence);
+  if (end <= cache.length(sequence) || end > cache.capacity()) {
+    Throw(ErrorCode::kInvalidArgument,
+          "sequence {}: neighbours of a chunk that ends after {} tokens: it must end after the {} that went through "
+          "already, and within the cache's {}",
+          sequence, end, cache.length(sequence), cache.capacity());
+  }
+  for (const std::vector<TokenId>& neighbour : neighbours) {
+    if (std::ssize(neighbour) > config().retro->neighbour_len) {
+      Throw(ErrorCode::kInvalidArgument, "sequence {}: a neighbour of {} tokens: the model takes at most {}", sequence,
+            neighbour.size(), config().retro->neighbour_len);
+    }
+    CheckTokens(sequence, neighbour, config().vocab_size);
+  }
+}
+
 void CpuDecoder::Check(const CpuKvCache& cache, std::span<const SequenceInput> inputs) const {
   std::vector<bool> seen(cache.num_sequences());
   for (const SequenceInput& input : inputs) {
-    if (input.sequence < 0 || input.sequence >= cache.num_sequences()) {
-      Throw(ErrorCode::kInvalidArgument, "sequence {}: the cache has {}", input.sequence, cache.num_sequences());
-    }
+    CheckSequence(cache, input.sequence);
     if (seen[input.sequence]) {
       Throw(ErrorCode::kInvalidArgument, "sequence {} comes twice in one call: give its tokens in one input",
             input.sequence);
@@ -109,18 +124,11 @@ void CpuDecoder::Check(const CpuKvCache& cache, std::span<const SequenceInput> i
             "most the model's context of {})",
             input.sequence, count, length, cache.capacity(), config().context_len);
     }
-    for (const TokenId token : input.tokens) {
-      if (token < 0 || token >= config().vocab_size) {
-        Throw(ErrorCode::kInvalidArgument,
-              "sequence {}: token {} is outside the vocabulary of {}: was the text encoded by another tokenizer?",
-              input.sequence, token, config().vocab_size);
-      }
-    }
+    CheckTokens(input.sequence, input.tokens, config().vocab_size);
   }
 }
 
-std::vector<CpuDecoder::Pass> CpuDecoder::SplitIntoPasses(const CpuKvCache& cache,
-                                                          std::span<const SequenceInput> inputs) {
+std::vector<Pass> CpuDecoder::SplitIntoPasses(const CpuKvCache& cache, std::span<const SequenceInput> inputs) {
   std::vector<Pass> passes;
   int64_t row = kMaxPassRows;
   for (const SequenceInput& input : inputs) {
@@ -140,7 +148,7 @@ std::vector<CpuDecoder::Pass> CpuDecoder::SplitIntoPasses(const CpuKvCache& cach
 }
 
 void CpuDecoder::RunLayers(CpuKvCache& cache, const Pass& pass, ThreadPool& pool) const {
-  const int64_t num_rows = pass.back().row + std::ssize(pass.back().tokens);
+  const int64_t num_rows = NumRows(pass);
   const int64_t attended_dim = config().num_heads * config().head_dim;
   auto& scratch = cache.scratch();
   Reserve(scratch.hidden, num_rows * config().hidden_dim);
@@ -152,12 +160,13 @@ void CpuDecoder::RunLayers(CpuKvCache& cache, const Pass& pass, ThreadPool& pool
   SetAngles(cache, pass);
   const Activation activation = FfnActivation(config().ffn);
   for (int64_t i = 0; i < config().num_layers; ++i) {
-    const DecoderLayerWeights& layer = weights_.layers[i];
-    Normalize(layer.attention_norm, scratch.hidden, num_rows, scratch.normed, pool);
+    const TransformerLayerWeights& layer = weights_.layers[i];
+    NormalizeRows(config(), layer.attention_norm, scratch.hidden.data(), num_rows, scratch.normed.data(), pool);
     layer.qkv.Apply(scratch.normed.data(), num_rows, scratch.qkv.data(), Activation::kNone, pool);
     Attend(cache, pass, i, pool);
     layer.attention_out.AddTo(scratch.attended.data(), num_rows, scratch.hidden.data(), pool);
-    Normalize(layer.ffn_norm, scratch.hidden, num_rows, scratch.normed, pool);
+    if (chunked_attention_) chunked_attention_->RunLayer(cache, pass, i, pool);
+    NormalizeRows(config(), layer.ffn_norm, scratch.hidden.data(), num_rows, scratch.normed.data(), pool);
     layer.ffn_in.Apply(scratch.normed.data(), num_rows, scratch.ffn.data(), activation, pool);
     layer.ffn_out.AddTo(scratch.ffn.data(), num_rows, scratch.hidden.data(), pool);
   }
@@ -165,7 +174,7 @@ void CpuDecoder::RunLayers(CpuKvCache& cache, const Pass& pass, ThreadPool& pool
 
 void CpuDecoder::Embed(CpuKvCache& cache, const Pass& pass) const {
   const int64_t dim = config().hidden_dim;
-  for (const Run& run : pass) {
+  for (const PassRun& run : pass) {
     float* row = cache.scratch().hidden.data() + run.row * dim;
     const float* position = weights_.position_embedding.data() + run.position * dim;
     for (const TokenId token : run.tokens) {
@@ -182,11 +191,11 @@ void CpuDecoder::Embed(CpuKvCache& cache, const Pass& pass) const {
 void CpuDecoder::SetAngles(CpuKvCache& cache, const Pass& pass) const {
   const auto& frequencies = weights_.rope_frequencies;
   auto& scratch = cache.scratch();
-  const int64_t num_rows = pass.back().row + std::ssize(pass.back().tokens);
+  const int64_t num_rows = NumRows(pass);
   Reserve(scratch.cosines, num_rows * std::ssize(frequencies));
   Reserve(scratch.sines, num_rows * std::ssize(frequencies));
   size_t at = 0;
-  for (const Run& run : pass) {
+  for (const PassRun& run : pass) {
     for (int64_t i = 0; i < std::ssize(run.tokens); ++i) {
       for (const float frequency : frequencies) {
         const float angle = static_cast<float>(run.position + i) * frequency;
@@ -199,12 +208,12 @@ void CpuDecoder::SetAngles(CpuKvCache& cache, const Pass& pass) const {
 
 void CpuDecoder::Attend(CpuKvCache& cache, const Pass& pass, int64_t layer, ThreadPool& pool) const {
   struct Task {
-    const Run* run;
+    const PassRun* run;
     int64_t kv_head, begin, end;  // queries of the run
   };
   thread_local std::vector<Task> tasks;
   tasks.clear();
-  for (const Run& run : pass) {
+  for (const PassRun& run : pass) {
     const int64_t count = std::ssize(run.tokens);
     ForRows(count, pool, [&](int64_t begin, int64_t end) { StoreKeysAndValues(cache, run, begin, end, layer); });
     // The last queries of a sequence see the most keys: they start first, so that no thread is left alone with them.
@@ -219,7 +228,7 @@ void CpuDecoder::Attend(CpuKvCache& cache, const Pass& pass, int64_t layer, Thre
                    [&](size_t i) { AttendBlock(cache, *all[i].run, layer, all[i].kv_head, all[i].begin, all[i].end); });
 }
 
-void CpuDecoder::StoreKeysAndValues(CpuKvCache& cache, const Run& run, int64_t begin, int64_t end,
+void CpuDecoder::StoreKeysAndValues(CpuKvCache& cache, const PassRun& run, int64_t begin, int64_t end,
                                     int64_t layer) const {
   const int64_t head_dim = config().head_dim, num_kv_heads = config().num_kv_heads;
   const int64_t num_turned = config().num_heads + num_kv_heads;
@@ -242,7 +251,7 @@ void CpuDecoder::StoreKeysAndValues(CpuKvCache& cache, const Run& run, int64_t b
   }
 }
 
-void CpuDecoder::AttendBlock(CpuKvCache& cache, const Run& run, int64_t layer, int64_t kv_head, int64_t begin,
+void CpuDecoder::AttendBlock(CpuKvCache& cache, const PassRun& run, int64_t layer, int64_t kv_head, int64_t begin,
                              int64_t end) const {
   const int64_t head_dim = config().head_dim, group = config().num_heads / config().num_kv_heads;
   const int64_t row = run.row + begin, first_head = kv_head * group * head_dim;
@@ -269,7 +278,7 @@ int64_t CpuDecoder::Project(CpuKvCache& cache, const Pass& pass, LogitsFor which
   auto& scratch = cache.scratch();
   const int64_t dim = config().hidden_dim;
   int64_t num_wanted = 0;
-  for (const Run& run : pass) {
+  for (const PassRun& run : pass) {
     const int64_t count = std::ssize(run.tokens);
     const int64_t wanted = which == LogitsFor::kAllTokens ? count : which == LogitsFor::kLastToken && run.ends_input;
     // Rows only move towards the front, so what is wanted is packed in place.
@@ -278,24 +287,9 @@ int64_t CpuDecoder::Project(CpuKvCache& cache, const Pass& pass, LogitsFor which
     num_wanted += wanted;
   }
   if (num_wanted == 0) return 0;
-  Normalize(weights_.final_norm, scratch.hidden, num_wanted, scratch.normed, pool);
+  NormalizeRows(config(), weights_.final_norm, scratch.hidden.data(), num_wanted, scratch.normed.data(), pool);
   weights_.output.Apply(scratch.normed.data(), num_wanted, logits, Activation::kNone, pool);
   return num_wanted;
-}
-
-void CpuDecoder::Normalize(const NormWeights& norm, const std::vector<float>& x, int64_t num_rows,
-                           std::vector<float>& y, ThreadPool& pool) const {
-  const int64_t dim = config().hidden_dim;
-  const float* weight = norm.weight.data();
-  ForRows(num_rows, pool, [&](int64_t begin, int64_t end) {
-    for (int64_t at = begin * dim; at < end * dim; at += dim) {
-      if (config().norm == NormKind::kRmsNorm) {
-        RmsNorm(x.data() + at, weight, dim, config().norm_eps, y.data() + at);
-      } else {
-        LayerNorm(x.data() + at, weight, norm.bias.data(), dim, config().norm_eps, y.data() + at);
-      }
-    }
-  });
 }
 
 }  // namespace retro

@@ -1,8 +1,22 @@
 #include "model/decoder.h"
 
+#include "core/error.h"
 #include "model/cpu_decoder.h"
 
 namespace retro {
+
+void CheckTakesNeighbours(const Decoder& decoder) {
+  if (decoder.config().retro) return;
+  Throw(
+      ErrorCode::kInvalidArgument,
+      "this decoder has no chunked cross-attention and takes no neighbours: give a RETRO model, or switch that kind of "
+      "retrieval off");
+}
+
+void Decoder::SetNeighbours(KvCache&, int, int64_t, const ChunkNeighbours&) const {
+  CheckTakesNeighbours(*this);
+  Throw(ErrorCode::kInvalidArgument, "this engine computes no chunked cross-attention: use the processor's");
+}
 
 std::unique_ptr<Decoder> LoadDecoder(const std::filesystem::path& path, ThreadPool& pool, WeightPrecision precision) {
   return std::make_unique<CpuDecoder>(OpenDecoder(path), precision, pool);

@@ -11,6 +11,7 @@
 
 #include "core/ids.h"
 #include "model/decoder_config.h"
+#include "model/retrieval.h"
 
 namespace retro {
 
@@ -25,7 +26,8 @@ class KvCache {
   virtual int num_sequences() const = 0;
   virtual int64_t length(int sequence) const = 0;
   virtual int64_t capacity() const = 0;
-  // Forgets what follows the first `length` tokens of a sequence. REQUIRES: length <= length(sequence)
+  // Forgets what follows the first `length` tokens of a sequence, and the neighbours of chunks that end after them.
+  // REQUIRES: length <= length(sequence)
   virtual void Truncate(int sequence, int64_t length) = 0;
 };
 
@@ -52,6 +54,14 @@ class Decoder {
   // `capacity`: most tokens of one sequence; at most config().context_len. Throws Error(kInvalidArgument).
   virtual std::unique_ptr<KvCache> NewCache(int num_sequences, int64_t capacity) const = 0;
 
+  // The neighbours of the chunk that ends after the first `end` tokens of a sequence: its last chunk_len tokens, or all
+  // when there are fewer. They act on the chunk_len positions from end - 1 on, or until the next chunk closes for which
+  // this was called; where none acts, chunked cross-attention adds nothing. To be called before token end - 1 goes
+  // through Forward; again for the same chunk, it replaces what was given. Any number of neighbours (none: the chunk
+  // has none) of at most neighbour_len tokens. Throws Error(kInvalidArgument) on other ones, on an `end` that is too
+  // late or beyond the capacity, and on a decoder without chunked cross-attention; the cache is then unchanged.
+  virtual void SetNeighbours(KvCache& cache, int sequence, int64_t end, const ChunkNeighbours& neighbours) const;
+
   // Appends the inputs to their sequences (each sequence at most once a call; lengths may differ, no padding is
   // computed) and sets `logits` to [rows, vocab_size]: a row for the last token of each input, or for every token,
   // inputs one after the other. Throws Error(kInvalidArgument) on a token outside the vocabulary and when a sequence
@@ -59,6 +69,9 @@ class Decoder {
   virtual void Forward(KvCache& cache, std::span<const SequenceInput> inputs, LogitsFor which,
                        std::vector<float>& logits, ThreadPool& pool) const = 0;
 };
+
+// Throws Error(kInvalidArgument) when the decoder has no chunked cross-attention.
+void CheckTakesNeighbours(const Decoder& decoder);
 
 // A folder in Hugging Face layout (config.json, model.safetensors or its shards) or a .gguf file.
 // Throws Error(kNotFound, kCorruption, kInvalidArgument) naming file and field.

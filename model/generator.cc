@@ -39,6 +39,7 @@ class Run {
       const GenerationCallback& callback)
       : decoder_(decoder), tokenizer_(tokenizer), options_(options), pool_(pool), callback_(callback) {
     context_len_ = ContextLen();
+    if (options.retrieve) retrieval_step_ = RetrievalStep();
     if (options.max_new_tokens < 1) {
       Throw(ErrorCode::kInvalidArgument, "max_new_tokens is {}: it must be at least 1", options.max_new_tokens);
     }
@@ -48,10 +49,12 @@ class Run {
     Start(prompts);
     std::vector<SequenceInput> inputs;
     for (size_t i = 0; i < sequences_.size(); ++i) inputs.push_back({static_cast<int>(i), sequences_[i]->context});
+    if (options_.retrieve) RetrieveForPrompts();
     while (!active_.empty() && !CancelIfInterrupted()) {
       decoder_.Forward(*cache_, inputs, LogitsFor::kLastToken, logits_, pool_);
       Choose();
       std::erase_if(active_, [this](size_t index) { return Take(index); });
+      if (options_.retrieve) RetrieveForStep();
       inputs.clear();
       for (const size_t index : active_) {
         inputs.push_back({static_cast<int>(index), std::span(sequences_[index]->context).last(1)});
@@ -70,6 +73,17 @@ class Run {
             options_.context_len, most);
     }
     return options_.context_len == 0 ? most : options_.context_len;
+  }
+
+  int64_t RetrievalStep() const {
+    CheckTakesNeighbours(decoder_);
+    const int64_t chunk_len = decoder_.config().retro->chunk_len;
+    if (options_.retrieval_step < 0 || options_.retrieval_step > chunk_len) {
+      Throw(ErrorCode::kInvalidArgument,
+            "retrieval_step is {}: it must be from 1 to the chunks' {} tokens, or 0 for that", options_.retrieval_step,
+            chunk_len);
+    }
+    return options_.retrieval_step == 0 ? chunk_len : options_.retrieval_step;
   }
 
   void Start(std::span<const std::vector<TokenId>> prompts) {
@@ -100,6 +114,38 @@ class Run {
             "the prompt is empty, and the tokenizer has no beginning-of-sequence token to start from: give a prompt");
     }
     return {*bos};
+  }
+
+  void RetrieveForPrompts() {
+    const int64_t chunk_len = decoder_.config().retro->chunk_len;
+    for (const size_t index : active_) {
+      const int64_t length = sequences_[index]->result.prompt_tokens;
+      for (int64_t end = (length - 1) % chunk_len + 1; end <= length; end += chunk_len) AddQuery(index, end);
+    }
+    Retrieve();
+  }
+
+  // For the sequences whose last token, which is not through the decoder yet, ends a chunk.
+  void RetrieveForStep() {
+    for (const size_t index : active_) {
+      const Sequence& sequence = *sequences_[index];
+      if (sequence.result.tokens.size() % retrieval_step_ == 0) AddQuery(index, std::ssize(sequence.context));
+    }
+    Retrieve();
+  }
+
+  void AddQuery(size_t index, int64_t end) {
+    const int64_t length = std::min(end, decoder_.config().retro->chunk_len);
+    queries_.push_back({index, end, std::span(sequences_[index]->context).subspan(end - length, length)});
+  }
+
+  void Retrieve() {
+    if (queries_.empty()) return;
+    const auto results = CallRetrieve(options_.retrieve, queries_);
+    for (size_t i = 0; i < queries_.size(); ++i) {
+      decoder_.SetNeighbours(*cache_, static_cast<int>(queries_[i].sequence), queries_[i].end, results[i]);
+    }
+    queries_.clear();
   }
 
   // The next token of every active sequence, from its row of logits.
@@ -163,7 +209,8 @@ class Run {
   const GenerationOptions& options_;
   ThreadPool& pool_;
   const GenerationCallback& callback_;
-  int64_t context_len_ = 0;
+  int64_t context_len_ = 0, retrieval_step_ = 0;
+  std::vector<RetrievalQuery> queries_;
   std::vector<std::unique_ptr<Sequence>> sequences_;
   std::vector<size_t> active_;  // not finished, in order
   std::unique_ptr<KvCache> cache_;

@@ -11,6 +11,7 @@
 #include "core/ids.h"
 #include "datasets/tokenizer.h"
 #include "model/decoder.h"
+#include "model/retrieval.h"
 #include "model/sampler.h"
 
 namespace retro {
@@ -23,6 +24,13 @@ struct GenerationOptions {
   bool log_probs = false;  // of the chosen tokens, under the decoder's own distribution (before penalty and filters)
   int64_t context_len =
       0;  // most tokens of prompt and answer together; 0: config().context_len, which it may not exceed
+  // Neighbours for chunked cross-attention; only with a decoder that has it. The chunks of a prompt are chunk_len
+  // tokens long and end with its last token, so that the first one may be shorter: prompts need no padding (Wang et al.
+  // 2023, arXiv 2304.06762, section 4.2.3). After it a chunk ends every `retrieval_step` tokens, of which the query
+  // holds the last chunk_len. One call for the chunks of all prompts, then one for the sequences of a step whose chunk
+  // ends.
+  RetrieveFunction retrieve = {};
+  int64_t retrieval_step = 0;  // from 1 to chunk_len; 0: chunk_len
 };
 
 enum class FinishReason {
@@ -56,7 +64,8 @@ using GenerationCallback = std::function<bool(const GenerationStep&)>;
 // a time; sequences that finish leave the batch. A sequence's result depends on its own prompt, its index and the
 // options only. An empty prompt becomes the tokenizer's beginning-of-sequence token.
 // Throws Error(kInvalidArgument) on options that cannot be, on no prompts, on an empty prompt when the tokenizer has
-// no such token, and on a prompt longer than the context (naming both numbers).
+// no such token, on retrieval with a decoder that takes no neighbours, and on a prompt longer than the context (naming
+// both numbers).
 std::vector<Generation> Generate(const Decoder& decoder, const Tokenizer& tokenizer,
                                  std::span<const std::vector<TokenId>> prompts, const GenerationOptions& options,
                                  ThreadPool& pool, const GenerationCallback& callback = {});

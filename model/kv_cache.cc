@@ -9,10 +9,14 @@ CpuKvCache::CpuKvCache(const DecoderConfig& config, int num_sequences, int64_t c
       num_kv_heads_(config.num_kv_heads),
       head_dim_(config.head_dim),
       capacity_(capacity),
+      retro_(config.retro),
       sequences_(num_sequences) {
   const int64_t floats = 2 * num_layers_ * num_kv_heads_ * capacity_ * head_dim_;
   // Left uninitialized: the system gives a page only when a token reaches it.
-  for (Sequence& sequence : sequences_) sequence.rows = std::make_unique_for_overwrite<float[]>(floats);
+  for (Sequence& sequence : sequences_) {
+    sequence.rows = std::make_unique_for_overwrite<float[]>(floats);
+    if (config.retro) sequence.neighbours = std::make_unique<NeighbourCache>(config, capacity);
+  }
 }
 
 void CpuKvCache::Truncate(int sequence, int64_t length) {
@@ -21,11 +25,12 @@ void CpuKvCache::Truncate(int sequence, int64_t length) {
           length);
   }
   sequences_[sequence].length = length;
+  if (retro_) neighbours(sequence).Truncate(length);
 }
 
 bool CpuKvCache::Fits(const DecoderConfig& config) const {
   return num_layers_ == config.num_layers && num_kv_heads_ == config.num_kv_heads && head_dim_ == config.head_dim &&
-         capacity_ <= config.context_len;
+         capacity_ <= config.context_len && retro_ == config.retro;
 }
 
 }  // namespace retro

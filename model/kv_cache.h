@@ -4,11 +4,22 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "model/decoder.h"
+#include "model/neighbour_cache.h"
 
 namespace retro {
+
+// Neighbouring rows of a pass that attend to the neighbours of one chunk.
+struct AttendingRows {
+  int sequence;
+  NeighbourChunk* chunk;
+  int64_t row, num_rows;  // of the pass
+  int64_t place;          // of the first one: 0 is the chunk's last token
+  bool last_of_sequence;  // no other chunk of the sequence follows in the pass
+};
 
 class CpuKvCache final : public KvCache {
  public:
@@ -24,6 +35,9 @@ class CpuKvCache final : public KvCache {
   float* Keys(int sequence, int64_t layer, int64_t kv_head) { return At(sequence, 2 * layer, kv_head); }
   float* Values(int sequence, int64_t layer, int64_t kv_head) { return At(sequence, 2 * layer + 1, kv_head); }
 
+  // REQUIRES: the decoder has chunked cross-attention
+  NeighbourCache& neighbours(int sequence) { return *sequences_[sequence].neighbours; }
+
   // The rows that a pass wrote after the first length(sequence) ones count from now on.
   void Advance(int sequence, int64_t num_tokens) { sequences_[sequence].length += num_tokens; }
 
@@ -34,12 +48,14 @@ class CpuKvCache final : public KvCache {
   struct Scratch {
     std::vector<float> hidden, normed, qkv, attended, ffn;
     std::vector<float> cosines, sines;  // [rows, head_dim / 2]
+    std::vector<AttendingRows> attending;
   };
   Scratch& scratch() { return scratch_; }
 
  private:
   struct Sequence {
-    std::unique_ptr<float[]> rows;  // [num_layers, keys and values, num_kv_heads, capacity, head_dim]
+    std::unique_ptr<float[]> rows;               // [num_layers, keys and values, num_kv_heads, capacity, head_dim]
+    std::unique_ptr<NeighbourCache> neighbours;  // null without chunked cross-attention
     int64_t length = 0;
   };
 
@@ -48,6 +64,7 @@ class CpuKvCache final : public KvCache {
   }
 
   int64_t num_layers_, num_kv_heads_, head_dim_, capacity_;
+  std::optional<RetroConfig> retro_;
   std::vector<Sequence> sequences_;
   Scratch scratch_;
 };

@@ -24,4 +24,7 @@ struct RetrievalQuery {
 // One result for each query, in their order. Called on the thread that generates or scores.
 using RetrieveFunction = std::function<std::vector<ChunkNeighbours>(std::span<const RetrievalQuery>)>;
 
+// Calls it. Throws Error(kInternal) when it returns another number of results.
+std::vector<ChunkNeighbours> CallRetrieve(const RetrieveFunction& retrieve, std::span<const RetrievalQuery> queries);
+
 }  // namespace retro

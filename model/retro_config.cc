@@ -60,6 +60,7 @@ std::string EncoderProblem(const NeighbourEncoderConfig& encoder, int64_t decode
     return fmt::format("encoder.num_heads {} is not a multiple of encoder.num_kv_heads {}", encoder.num_heads,
                        encoder.num_kv_heads);
   }
+  if (encoder.hidden_dim % 2 != 0) return fmt::format("encoder.hidden_dim {} is odd", encoder.hidden_dim);
   if (encoder.head_dim % 2 != 0) return fmt::format("encoder.head_dim {} is odd", encoder.head_dim);
   if (encoder.shared_embedding && encoder.hidden_dim != decoder_dim) {
     return fmt::format("encoder.hidden_dim {} is not the decoder's {}, which a shared embedding needs",
@@ -74,6 +75,7 @@ std::string RetroConfig::Validate(int64_t num_layers, int64_t hidden_dim) const 
   if (chunk_len < 1) return fmt::format("chunk_len is {}, must be at least 1", chunk_len);
   if (neighbour_len < 1) return fmt::format("neighbour_len is {}, must be at least 1", neighbour_len);
   if (num_neighbours < 1) return fmt::format("num_neighbours is {}, must be at least 1", num_neighbours);
+  if (hidden_dim % 2 != 0) return fmt::format("hidden_dim {} is odd", hidden_dim);
   if (cca_layers.empty()) return "cca_layers is empty: name at least one layer";
   const std::string problem = LayersProblem("cca_layers", cca_layers, num_layers);
   return problem.empty() ? EncoderProblem(encoder, hidden_dim) : problem;

@@ -33,14 +33,18 @@ void DivideByFileFactors(const DecoderSource& source, std::vector<float>& freque
 
 }  // namespace
 
-std::vector<float> RopeFrequencies(const DecoderSource& source) {
-  const DecoderConfig& config = source.config;
-  std::vector<float> frequencies(config.head_dim / 2);
+std::vector<float> RopeFrequencies(const DecoderConfig& config, int64_t head_dim) {
+  std::vector<float> frequencies(head_dim / 2);
   for (size_t i = 0; i < frequencies.size(); ++i) {
-    const float exponent = static_cast<float>(2 * i) / static_cast<float>(config.head_dim);
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
     frequencies[i] = 1.0f / std::pow(config.rope_base, exponent);
     if (config.rope_scaling) frequencies[i] = ScaleForLongContext(frequencies[i], *config.rope_scaling);
   }
+  return frequencies;
+}
+
+std::vector<float> RopeFrequencies(const DecoderSource& source) {
+  auto frequencies = RopeFrequencies(source.config, source.config.head_dim);
   DivideByFileFactors(source, frequencies);
   return frequencies;
 }

@@ -11,4 +11,7 @@ namespace retro {
 // Throws Error(kCorruption) when the factors have another shape or are not positive.
 std::vector<float> RopeFrequencies(const DecoderSource& source);
 
+// The same for heads of another width, without a file's factors: those of the neighbour encoder.
+std::vector<float> RopeFrequencies(const DecoderConfig& config, int64_t head_dim);
+
 }  // namespace retro

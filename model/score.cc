@@ -19,8 +19,9 @@ constexpr int64_t kPassTokens = 256;
 
 class Scoring {
  public:
-  Scoring(const Decoder& decoder, std::span<const TokenId> tokens, int64_t window_len, ThreadPool& pool)
-      : decoder_(decoder), tokens_(tokens), pool_(pool) {
+  Scoring(const Decoder& decoder, std::span<const TokenId> tokens, int64_t window_len, const RetrieveFunction& retrieve,
+          ThreadPool& pool)
+      : decoder_(decoder), tokens_(tokens), retrieve_(retrieve), pool_(pool) {
     cache_ = decoder.NewCache(1, std::min<int64_t>(window_len, tokens.size()));
     scores_.log_probs.assign(tokens.size(), std::numeric_limits<float>::quiet_NaN());
     scores_.is_greedy.assign(tokens.size(), false);
@@ -29,6 +30,7 @@ class Scoring {
   // Scores tokens [first, end) with tokens [begin, first) before them.
   void ScoreWindow(int64_t begin, int64_t first, int64_t end) {
     cache_->Truncate(0, 0);
+    if (retrieve_) Retrieve(begin, end - 1);
     // The logits at token i are about token i + 1, so those before first - 1 are not wanted.
     const int64_t wanted = std::max(begin, first - 1);
     for (int64_t at = begin; at < end - 1;) {
@@ -43,6 +45,20 @@ class Scoring {
   TokenScores Take() { return std::move(scores_); }
 
  private:
+  // For the chunks of a window whose tokens [begin, end) go through the decoder.
+  void Retrieve(int64_t begin, int64_t end) {
+    const int64_t chunk_len = decoder_.config().retro->chunk_len;
+    queries_.clear();
+    for (int64_t at = begin; at + chunk_len <= end; at += chunk_len) {
+      queries_.push_back({0, at + chunk_len, tokens_.subspan(at, chunk_len)});
+    }
+    if (queries_.empty()) return;
+    const auto results = CallRetrieve(retrieve_, queries_);
+    for (size_t i = 0; i < queries_.size(); ++i) {
+      decoder_.SetNeighbours(*cache_, 0, queries_[i].end - begin, results[i]);
+    }
+  }
+
   void Pass(int64_t begin, int64_t end, bool score) {
     const SequenceInput input{0, tokens_.subspan(begin, end - begin)};
     decoder_.Forward(*cache_, {&input, 1}, score ? LogitsFor::kAllTokens : LogitsFor::kNone, logits_, pool_);
@@ -61,10 +77,12 @@ class Scoring {
 
   const Decoder& decoder_;
   std::span<const TokenId> tokens_;
+  const RetrieveFunction& retrieve_;
   ThreadPool& pool_;
   std::unique_ptr<KvCache> cache_;
   std::vector<float> logits_;
   std::vector<TokenId> greedy_;
+  std::vector<RetrievalQuery> queries_;
   TokenScores scores_;
 };
 
@@ -107,10 +125,11 @@ double TokenScores::Perplexity() const {
 TokenScores ScoreTokens(const Decoder& decoder, std::span<const TokenId> tokens, const ScoreOptions& options,
                         ThreadPool& pool) {
   const int64_t window_len = WindowLen(options, decoder.config().context_len);
+  if (options.retrieve) CheckTakesNeighbours(decoder);
   CheckTokens(tokens, decoder.config().vocab_size);
   const int64_t min_context = options.min_context == 0 ? window_len / 2 : options.min_context;
   const int64_t num_tokens = static_cast<int64_t>(tokens.size());
-  Scoring scoring(decoder, tokens, window_len, pool);
+  Scoring scoring(decoder, tokens, window_len, options.retrieve, pool);
   int64_t scored = std::min(window_len, num_tokens);
   scoring.ScoreWindow(0, 1, scored);
   while (scored < num_tokens) {

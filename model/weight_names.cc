@@ -1,5 +1,7 @@
 #include "model/weight_names.h"
 
+#include <algorithm>
+
 #include "model/tensor.h"
 
 namespace retro {
@@ -66,6 +68,38 @@ DecoderWeightNames HuggingFaceLlama(const DecoderConfig& config, const TensorSou
   return names;
 }
 
+CrossAttentionNames CrossAttention(const std::string& at, const DecoderConfig& config) {
+  CrossAttentionNames names;
+  Name(at + "q", config.attention_bias, names.q, names.q_bias);
+  Name(at + "k", config.attention_bias, names.k, names.k_bias);
+  Name(at + "v", config.attention_bias, names.v, names.v_bias);
+  Name(at + "out", config.attention_bias, names.out, names.out_bias);
+  names.position = at + "position.weight";
+  names.position_bias = at + "position_bias";
+  return names;
+}
+
+NeighbourEncoderLayerNames NeighbourEncoderLayer(const std::string& at, bool crosses, const DecoderConfig& config) {
+  const bool norm_bias = config.norm == NormKind::kLayerNorm;
+  NeighbourEncoderLayerNames names;
+  DecoderLayerNames& layer = names.layer;
+  Name(at + "attention_norm", norm_bias, layer.attention_norm, layer.attention_norm_bias);
+  Name(at + "attention.q", config.attention_bias, layer.q, layer.q_bias);
+  Name(at + "attention.k", config.attention_bias, layer.k, layer.k_bias);
+  Name(at + "attention.v", config.attention_bias, layer.v, layer.v_bias);
+  Name(at + "attention.out", config.attention_bias, layer.attention_out, layer.attention_out_bias);
+  Name(at + "ffn_norm", norm_bias, layer.ffn_norm, layer.ffn_norm_bias);
+  if (config.ffn == FeedForwardKind::kSwiGlu)
+    Name(at + "ffn.gate", config.ffn_bias, layer.ffn_gate, layer.ffn_gate_bias);
+  Name(at + "ffn.up", config.ffn_bias, layer.ffn_up, layer.ffn_up_bias);
+  Name(at + "ffn.down", config.ffn_bias, layer.ffn_down, layer.ffn_down_bias);
+  if (!crosses) return names;
+  Name(at + "cross_norm", norm_bias, names.cross_norm, names.cross_norm_bias);
+  Name(at + "cross.memory_norm", norm_bias, names.memory_norm, names.memory_norm_bias);
+  names.cross = CrossAttention(at + "cross.", config);
+  return names;
+}
+
 DecoderLayerNames GgufLayer(const std::string& at, const DecoderConfig& config) {
   const bool gpt2 = config.family == "gpt2";
   DecoderLayerNames names;
@@ -120,6 +154,28 @@ DecoderWeightNames GgufDecoderNames(const DecoderConfig& config, const TensorSou
   if (!gpt2 && tensors.Find("rope_freqs.weight") != nullptr) names.rope_frequency_factors = "rope_freqs.weight";
   for (int64_t i = 0; i < config.num_layers; ++i) {
     names.layers.push_back(GgufLayer("blk." + std::to_string(i) + ".", config));
+  }
+  return names;
+}
+
+RetroWeightNames RetroNames(const DecoderConfig& config) {
+  const RetroConfig& retro = *config.retro;
+  const bool norm_bias = config.norm == NormKind::kLayerNorm;
+  RetroWeightNames names;
+  if (!retro.encoder.shared_embedding) names.token_embedding = "retro.encoder.token_embedding.weight";
+  if (config.position == PositionKind::kLearned) names.position_embedding = "retro.encoder.position_embedding.weight";
+  for (int64_t i = 0; i < retro.encoder.num_layers; ++i) {
+    const bool crosses = std::ranges::find(retro.encoder.cross_layers, i) != retro.encoder.cross_layers.end();
+    names.encoder_layers.push_back(
+        NeighbourEncoderLayer("retro.encoder.layers." + std::to_string(i) + ".", crosses, config));
+  }
+  Name("retro.encoder.final_norm", norm_bias, names.encoder_norm, names.encoder_norm_bias);
+  for (const int64_t layer : retro.cca_layers) {
+    const std::string at = "retro.cca." + std::to_string(layer) + ".";
+    ChunkedAttentionNames& cca = names.cca.emplace_back();
+    Name(at + "norm", norm_bias, cca.norm, cca.norm_bias);
+    cca.attention = CrossAttention(at + "attention.", config);
+    if (retro.gated) cca.gate = at + "gate";
   }
   return names;
 }

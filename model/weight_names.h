@@ -35,6 +35,34 @@ struct DecoderWeightNames {
   std::vector<DecoderLayerNames> layers;
 };
 
+// An attention whose keys and values come from elsewhere, with relative positions.
+struct CrossAttentionNames {
+  std::string q, q_bias, k, k_bias, v, v_bias, out, out_bias;
+  std::string position;       // [num_heads * head_dim, width of q's input]
+  std::string position_bias;  // [num_heads, head_dim]
+};
+
+struct NeighbourEncoderLayerNames {
+  DecoderLayerNames layer;  // never fused
+  std::string cross_norm, cross_norm_bias, memory_norm, memory_norm_bias;
+  CrossAttentionNames cross;  // all empty outside of NeighbourEncoderConfig::cross_layers
+};
+
+struct ChunkedAttentionNames {
+  std::string norm, norm_bias;
+  CrossAttentionNames attention;
+  std::string gate;  // [1]; empty when not gated
+};
+
+// The weights that RETRO adds to a decoder (model/retro_config.h); all matrices are [out, in].
+struct RetroWeightNames {
+  std::string token_embedding;     // [vocab_size, encoder.hidden_dim]; empty: the decoder's
+  std::string position_embedding;  // [neighbour_len, encoder.hidden_dim]; empty with rotary positions
+  std::vector<NeighbourEncoderLayerNames> encoder_layers;
+  std::string encoder_norm, encoder_norm_bias;
+  std::vector<ChunkedAttentionNames> cca;  // one for each of cca_layers
+};
+
 struct BertLayerNames {
   std::string q, q_bias, k, k_bias, v, v_bias;  // [hidden_dim, hidden_dim]
   std::string attention_out, attention_out_bias;
@@ -55,6 +83,8 @@ struct BertWeightNames {
 // `tensors` tells which of the usual prefixes the file uses and whether it has its own output matrix.
 DecoderWeightNames HuggingFaceDecoderNames(const DecoderConfig& config, const TensorSource& tensors);
 DecoderWeightNames GgufDecoderNames(const DecoderConfig& config, const TensorSource& tensors);
+// REQUIRES: config.retro
+RetroWeightNames RetroNames(const DecoderConfig& config);
 BertWeightNames HuggingFaceBertNames(const BertConfig& config, const TensorSource& tensors);
 
 }  // namespace retro

@@ -132,11 +132,19 @@ void ScoresFromRows(const AttentionArgs& args, int64_t begin, int64_t count, int
   }
 }
 
+void AddBias(const AttentionArgs& args, int64_t begin, int64_t count, int64_t row_of_call, float* scores) {
+  const float* bias = args.bias + row_of_call * args.bias_stride + begin;
+  ForLanes(count, [&](int64_t j, int lanes) {
+    StoreLanes(scores + j, LoadLanes(scores + j, lanes) + LoadLanes(bias + j, lanes), lanes);
+  });
+}
+
 // Scores become exp(score - largest so far); what was summed under a smaller maximum is scaled down.
 void Weigh(const AttentionArgs& args, int64_t begin, int64_t count, int64_t row_of_call, int64_t r,
            const AttentionBlock& block) {
   float* scores = block.scores + r * kAttentionKeys;
   const int64_t visible = Lower(Visible(args, row_of_call) - begin, count);
+  if (args.bias != nullptr) AddBias(args, begin, visible, row_of_call, scores);
   const float in_block = LargestOf(scores, visible);
   if (in_block > block.largest[r]) {
     float change;

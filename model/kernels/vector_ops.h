@@ -47,6 +47,9 @@ struct AttentionArgs {
   // The last query sees all keys, each one before it one key less: for tokens whose own keys end the rows.
   bool causal = false;
   float scale = 1;  // mostly 1 / sqrt(head_dim)
+  // Added to the scaled scores, for positions: of query i, head g and key j at (i * num_heads + g) * bias_stride + j.
+  const float* bias = nullptr;  // null: nothing is added
+  int64_t bias_stride = 0;
 
   float* out = nullptr;  // as queries
   int64_t out_stride = 0;

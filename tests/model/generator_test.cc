@@ -205,6 +205,62 @@ TEST_F(Generator, StopTokensAreTheSpecialOnesThatEndTexts) {
   EXPECT_EQ(StopTokens(tokenizer_), std::vector<TokenId>({ByteTokenizer::kEos, ByteTokenizer::kEndOfTurn}));
 }
 
+// Gives each chunk its own text as the one neighbour, and remembers the calls.
+struct EchoRetrieval {
+  std::vector<std::vector<std::string>> calls;  // "sequence:end:chunk"
+
+  RetrieveFunction Function() {
+    return [this](std::span<const RetrievalQuery> queries) {
+      std::vector<ChunkNeighbours> results;
+      calls.emplace_back();
+      for (const RetrievalQuery& query : queries) {
+        const std::string chunk(query.chunk.begin(), query.chunk.end());
+        calls.back().push_back(std::to_string(query.sequence) + ":" + std::to_string(query.end) + ":" + chunk);
+        results.push_back({{query.chunk.begin(), query.chunk.end()}});
+      }
+      return results;
+    };
+  }
+};
+
+TEST_F(Generator, ThePromptsLastTokenClosesAChunk) {
+  auto decoder = ToyDecoder::Writing("abcdefghi");
+  decoder.TakeNeighbours(4);
+  EchoRetrieval retrieval;
+  GenerationOptions options = Options();
+  options.retrieve = retrieval.Function();
+  Generate(decoder, tokenizer_, Prompts{Ids("123456789>"), Ids(">"), Ids("678>")}, options, pool_);
+  using Calls = std::vector<std::vector<std::string>>;
+  EXPECT_EQ(retrieval.calls, Calls({{"0:2:12", "0:6:3456", "0:10:789>", "1:1:>", "2:4:678>"},
+                                    {"0:14:abcd", "1:5:abcd", "2:8:abcd"},
+                                    {"0:18:efgh", "1:9:efgh", "2:12:efgh"}}));
+  EXPECT_EQ(decoder.given[0][14], ChunkNeighbours({Ids("abcd")}));
+  EXPECT_EQ(decoder.given[2].size(), 3u);
+}
+
+TEST_F(Generator, AStepShorterThanTheChunkAsksWithItsLastTokens) {
+  auto decoder = ToyDecoder::Writing("abcdefg");
+  decoder.TakeNeighbours(4);
+  EchoRetrieval retrieval;
+  GenerationOptions options = Options();
+  options.retrieve = retrieval.Function();
+  options.retrieval_step = 3;
+  One(decoder, "1234>", options);
+  using Calls = std::vector<std::vector<std::string>>;
+  EXPECT_EQ(retrieval.calls, Calls({{"0:1:1", "0:5:234>"}, {"0:8:>abc"}, {"0:11:cdef"}}));
+}
+
+TEST_F(Generator, RetrievalThatCannotBeIsNamed) {
+  auto decoder = ToyDecoder::Writing("abc");
+  GenerationOptions options = Options();
+  options.retrieve = [](std::span<const RetrievalQuery>) { return std::vector<ChunkNeighbours>(); };
+  EXPECT_ERROR(One(decoder, ">", options), ErrorCode::kInvalidArgument, "give a RETRO model");
+  decoder.TakeNeighbours(4);
+  EXPECT_ERROR(One(decoder, ">", options), ErrorCode::kInternal, "1 chunks were to be given neighbours, 0 were");
+  options.retrieval_step = 5;
+  EXPECT_ERROR(One(decoder, ">", options), ErrorCode::kInvalidArgument, "retrieval_step is 5");
+}
+
 // Words with a space between them, as sentencepiece has it: the first word of a text has none before it.
 class WordTokenizer final : public Tokenizer {
  public:
@@ -215,7 +271,9 @@ class WordTokenizer final : public Tokenizer {
     for (size_t i = 0; i < ids.size(); ++i) {
       // Tokens 2 and 3 are the two bytes of "é".
       if (ids[i] == 2) text += i + 1 < ids.size() && ids[i + 1] == 3 ? "é" : "\uFFFD";
-      if (ids[i] < 2) text += (text.empty() ? "" : " ") + std::string(Spelling(ids[i]));
+      if (ids[i] >= 2) continue;
+      if (!text.empty()) text += ' ';
+      text += Spelling(ids[i]);
     }
     return text;
   }

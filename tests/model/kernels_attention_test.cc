@@ -16,6 +16,7 @@ struct Problem {
   bool causal;
   float sharpness = 1;  // large: a few keys take all the weight, and the running maximum moves
   int64_t padding = 5;
+  bool with_bias = false;
 
   std::vector<double> Row(const AttentionArgs& args, int64_t query, int64_t head) const {
     const int64_t visible = causal ? keys - (queries - 1 - query) : keys;
@@ -25,6 +26,7 @@ struct Problem {
         weights[j] += static_cast<double>(args.queries[query * args.query_stride + head * head_dim + i]) *
                       args.keys[j * args.key_stride + i] * args.scale;
       }
+      if (with_bias) weights[j] += args.bias[(query * heads + head) * args.bias_stride + j];
     }
     const double largest = *std::ranges::max_element(weights);
     double sum = 0;
@@ -54,6 +56,11 @@ struct Problem {
     args.keys = key_rows.data();
     args.values = value_rows.data();
     args.out = out.data();
+    const auto bias = RandomFloats(queries * heads * (keys + 3), 4, sharpness);
+    if (with_bias) {
+      args.bias = bias.data();
+      args.bias_stride = keys + 3;
+    }
     kernels::Attention(table, args);
     for (int64_t query = 0; query < queries; ++query) {
       for (int64_t head = 0; head < heads; ++head) {
@@ -96,6 +103,16 @@ TEST_P(AttentionTest, LaterQueriesSeeTheirOwnKeysAsWell) {
       Problem{queries, 3, 24, past + queries, true}.Check(*GetParam());
     }
   }
+}
+
+TEST_P(AttentionTest, ABiasIsAddedToTheScaledScores) {
+  for (const int64_t queries : {1, 5, 40}) {
+    for (const int64_t keys : {1, 15, 128, 300}) {
+      Problem{.queries = queries, .heads = 3, .head_dim = 24, .keys = keys, .causal = false, .with_bias = true}.Check(
+          *GetParam());
+    }
+  }
+  Problem{.queries = 20, .heads = 2, .head_dim = 16, .keys = 150, .causal = true, .with_bias = true}.Check(*GetParam());
 }
 
 TEST_P(AttentionTest, SharpScoresMoveTheRunningMaximum) {

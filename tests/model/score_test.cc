@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/interrupt.h"
@@ -53,6 +54,40 @@ TEST(ScoreTokens, ALongTextIsSeenInWindowsThatOverlap) {
     const size_t begin = i < 10 ? 0 : (i - 10) / 6 * 6 + 6;
     EXPECT_NEAR(scores.log_probs[i], Expected(tokens, begin, i), 1e-5) << i;
   }
+}
+
+TEST(ScoreTokens, ChunksBeginWithTheWindow) {
+  ToyDecoder decoder(50, ToyDecoder::Noise);
+  decoder.TakeNeighbours(3);
+  ThreadPool pool(1);
+  const auto tokens = SomeTokens(18);
+  std::vector<std::vector<int64_t>> calls;
+  const auto retrieve = [&](std::span<const RetrievalQuery> queries) {
+    calls.emplace_back();
+    std::vector<ChunkNeighbours> results;
+    for (const RetrievalQuery& query : queries) {
+      EXPECT_EQ(query.sequence, 0u);
+      EXPECT_TRUE(std::ranges::equal(query.chunk, std::span(tokens).subspan(query.end - 3, 3)));
+      calls.back().push_back(query.end);
+      results.push_back({{static_cast<TokenId>(query.end)}});
+    }
+    return results;
+  };
+  // Windows [0, 10), [6, 16) and [12, 18); the last token of each does not go through the decoder.
+  ScoreTokens(decoder, tokens, {.window_len = 10, .min_context = 4, .retrieve = retrieve}, pool);
+  EXPECT_EQ(calls, (std::vector<std::vector<int64_t>>{{3, 6, 9}, {9, 12, 15}, {15}}));
+  EXPECT_EQ(decoder.given[0].at(3), ChunkNeighbours({{15}}));
+  EXPECT_EQ(decoder.given[0].at(6), ChunkNeighbours({{12}}));
+}
+
+TEST(ScoreTokens, NeighboursNeedADecoderThatTakesThem) {
+  const ToyDecoder decoder(50, ToyDecoder::Noise);
+  ThreadPool pool(1);
+  const auto retrieve = [](std::span<const RetrievalQuery> queries) {
+    return std::vector<ChunkNeighbours>(queries.size());
+  };
+  EXPECT_ERROR(ScoreTokens(decoder, SomeTokens(5), {.retrieve = retrieve}, pool), ErrorCode::kInvalidArgument,
+               "give a RETRO model");
 }
 
 TEST(ScoreTokens, TheWindowIsTheDecodersContextUnlessGiven) {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -127,6 +128,17 @@ class ToyDecoder final : public Decoder {
     return std::make_unique<ToyCache>(num_sequences, capacity);
   }
 
+  // Makes it take neighbours, which it only remembers, for chunks of `chunk_len` tokens.
+  void TakeNeighbours(int64_t chunk_len) {
+    config_.retro.emplace();
+    config_.retro->chunk_len = chunk_len;
+  }
+
+  void SetNeighbours(KvCache& cache, int sequence, int64_t end, const ChunkNeighbours& neighbours) const override {
+    if (end <= cache.length(sequence)) Throw(ErrorCode::kInvalidArgument, "the chunk is over");
+    given[sequence][end] = neighbours;
+  }
+
   void Forward(KvCache& cache, std::span<const SequenceInput> inputs, LogitsFor which, std::vector<float>& logits,
                ThreadPool&) const override {
     auto& toy = static_cast<ToyCache&>(cache);
@@ -151,6 +163,7 @@ class ToyDecoder final : public Decoder {
   }
 
   mutable std::vector<std::pair<size_t, size_t>> passes;
+  mutable std::map<int, std::map<int64_t, ChunkNeighbours>> given;  // by sequence and end of the chunk
 
  private:
   DecoderConfig config_;
