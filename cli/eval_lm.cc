@@ -34,6 +34,9 @@ class Run {
       : options_(options), globals_(globals), pool_(globals.num_threads) {}
 
   void operator()() {
+    // Opened first: a path that cannot be written is found now and not after hours.
+    std::optional<AtomicFile> out;
+    if (!options_.out.empty()) out.emplace(options_.out);
     Open();
     Plan();
     ReadDocuments();
@@ -41,7 +44,10 @@ class Run {
     const LmEvaluation evaluation = Evaluate();
     const auto differences = Differences(evaluation, options_.bootstrap);
     const nlohmann::json results = LmResultsToJson(evaluation, differences, info_);
-    if (!options_.out.empty()) WriteFileAtomically(options_.out, Dump(results, 1) + "\n");
+    if (out) {
+      out->Append(Dump(results, 1) + "\n");
+      out->Finish();
+    }
     if (globals_.json) {
       nlohmann::json brief = results;
       brief["lm"].erase("documents");
@@ -148,8 +154,15 @@ class Run {
     return evaluation;
   }
 
+  // "smollm2" of "models/smollm2/".
+  std::string Name() const {
+    if (!options_.name.empty()) return options_.name;
+    const auto path = std::filesystem::absolute(options_.model).lexically_normal();
+    return (path.has_filename() ? path : path.parent_path()).filename().string();
+  }
+
   void DescribeRun() {
-    info_.model = options_.name.empty() ? std::filesystem::path(options_.model).filename().string() : options_.name;
+    info_.model = Name();
     info_.version = RETRO_VERSION;
     nlohmann::json arms = nlohmann::json::array();
     for (const LmArm& arm : arms_) arms.push_back(arm.name);
