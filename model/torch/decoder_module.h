@@ -77,6 +77,8 @@ class DecoderModuleImpl : public torch::nn::Module {
   torch::Tensor Hidden(const torch::Tensor& tokens);
   // Share of the embeddings and of what each branch adds that is dropped while training.
   void SetDropout(double share);
+  // Keeps only each layer's input for the backward pass and computes the rest again (recompute.h).
+  void SetRecompute(bool recompute) { recompute_ = recompute; }
 
   torch::nn::Embedding token_embedding{nullptr}, position_embedding{nullptr};  // positions: learned ones only
   std::vector<DecoderLayer> layers;
@@ -89,6 +91,7 @@ class DecoderModuleImpl : public torch::nn::Module {
 
   DecoderConfig config_;
   double dropout_ = 0;
+  bool recompute_ = false;
   torch::Tensor rope_frequencies_;  // a buffer that no checkpoint needs
 };
 TORCH_MODULE(DecoderModule);
