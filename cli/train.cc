@@ -115,6 +115,8 @@ void AddDataOptions(CLI::App& train, Options& options) {
   plain(train.add_option("--batch-size", data.batch_size, "Sequences of one forward and backward pass"));
   plain(train.add_option("--accumulation", data.accumulation,
                          "Passes of one step, for steps of more sequences than fit into memory at once"));
+  plain(train.add_flag("--recompute", data.recompute,
+                       "Compute activations again in the backward pass instead of keeping them: less memory, slower"));
 }
 
 void AddModelOptions(CLI::App& train, ModelOptions& model) {

@@ -1,7 +1,6 @@
 #include "training/run_folder.h"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <charconv>
@@ -11,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/manifest.h"
+#include "training/run_log.h"
 
 namespace retro {
 namespace fs = std::filesystem;
@@ -105,8 +105,7 @@ std::optional<CheckpointFolder> RunFolder::NewestGood() const {
     const CheckpointFolder& newest = left.back();
     try {
       Manifest::Load(newest.path, kCheckpointKind).VerifyFiles(newest.path, Manifest::Check::kChecksums);
-      if (!problems.empty())
-        spdlog::warn("{}going on from the checkpoint before it, {}", problems, newest.path.string());
+      if (!problems.empty()) LogWarning(problems + "going on from the checkpoint before it, " + newest.path.string());
       return newest;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kCorruption && error.code() != ErrorCode::kNotFound) throw;

@@ -1,5 +1,4 @@
-// Lines on stderr, in the place of a bar that may stand there. Also for code that cannot see spdlog: LibTorch's headers
-// bring another version of its fmt.
+// Lines on stderr, in the place of a bar that may stand there.
 #pragma once
 
 #include <string>

@@ -200,6 +200,7 @@ json ToJson(const TrainConfig& config) {
               {"seq-len", config.data.seq_len},
               {"batch-size", config.data.batch_size},
               {"accumulation", config.data.accumulation},
+              {"recompute", config.data.recompute},
               {"out", config.out},
               {"steps", config.steps},
               {"seed", config.seed},

@@ -53,6 +53,7 @@ struct DataOptions {
   uint32_t seq_len = 512;
   int64_t batch_size = 8;    // sequences of one forward and backward pass
   int64_t accumulation = 1;  // passes of one step
+  bool recompute = false;    // activations again in the backward pass, instead of keeping them
 };
 
 enum class Frozen { kNone, kBase };

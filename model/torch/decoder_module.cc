@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "model/rope_frequencies.h"
+#include "model/torch/recompute.h"
 
 namespace retro {
 namespace {
@@ -132,7 +133,11 @@ torch::Tensor DecoderModuleImpl::Logits(const torch::Tensor& hidden) {
 torch::Tensor DecoderModuleImpl::Hidden(const torch::Tensor& tokens) {
   auto hidden = Embed(tokens);
   const auto angles = Angles(tokens);
-  for (DecoderLayer& layer : layers) hidden = layer(hidden, angles);
+  for (DecoderLayer& layer : layers) {
+    // Held by value: the backward pass runs it again.
+    const auto block = [layer, angles](const torch::Tensor& x) mutable { return layer(x, angles); };
+    hidden = recompute_ ? Recomputed(block, hidden) : layer(hidden, angles);
+  }
   return final_norm(hidden);
 }
 

@@ -87,6 +87,8 @@ class DecoderModuleImpl : public torch::nn::Module {
   RotaryAngles Angles(const torch::Tensor& tokens) const;
   // Share of the embeddings and of what each branch adds that is dropped while training.
   void SetDropout(double share);
+  // Keeps only each layer's input for the backward pass and computes the rest again (recompute.h).
+  void SetRecompute(bool recompute) { recompute_ = recompute; }
 
   torch::nn::Embedding token_embedding{nullptr}, position_embedding{nullptr};  // positions: learned ones only
   std::vector<DecoderLayer> layers;
@@ -96,6 +98,7 @@ class DecoderModuleImpl : public torch::nn::Module {
  private:
   DecoderConfig config_;
   double dropout_ = 0;
+  bool recompute_ = false;
   torch::Tensor rope_frequencies_;  // a buffer that no checkpoint needs
 };
 TORCH_MODULE(DecoderModule);

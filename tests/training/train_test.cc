@@ -75,6 +75,28 @@ TEST(Train, AccumulatedStepsAreThoseOfOneLargeBatch) {
   }
 }
 
+TEST(Train, RecomputedActivationsChangeNoNumber) {
+  TrainingRun kept, recomputed;
+  for (TrainingRun* run : {&kept, &recomputed}) run->config.optimizer.dropout = 0.2;
+  recomputed.config.data.recompute = true;
+  kept.Train();
+  recomputed.Train();
+  EXPECT_EQ(kept.Metrics(), recomputed.Metrics());
+  EXPECT_EQ(ReadText(kept.File(8, "model.safetensors")), ReadText(recomputed.File(8, "model.safetensors")));
+}
+
+TEST(Train, DropoutActsOnTrainingOnly) {
+  TrainingRun with, without;
+  with.config.optimizer.dropout = 0.5;
+  for (TrainingRun* run : {&with, &without}) {
+    run->config.steps = 1;
+    run->config.optimizer.learning_rate = 1e-12;
+    run->Train();
+  }
+  EXPECT_NE(with.Metrics()[0].at("loss"), without.Metrics()[0].at("loss"));
+  EXPECT_EQ(with.Metrics()[1].at("valid"), without.Metrics()[1].at("valid"));
+}
+
 // Everything that a run can have, for the tests of resuming.
 void MakeRich(TrainingRun& run, bool neighbours) {
   run.config.optimizer.dropout = 0.1;
@@ -230,6 +252,32 @@ TEST(TrainDamaged, NotANumberStopsTheRun) {
   run.config.save_every = 1;
   EXPECT_ERROR(run.Train(), ErrorCode::kUnavailable, "step 2: the loss is");
   EXPECT_FALSE(fs::exists(run.Checkpoint(2)));
+}
+
+TEST(TrainDamaged, SkippedStepsInARowEndTheRunAtLast) {
+  TrainingRun run;
+  run.config.optimizer.learning_rate = 1e30;
+  run.config.optimizer.clip_norm = 0;
+  run.config.optimizer.warmup_steps = 0;
+  run.config.on_bad_step = BadStep::kSkip;
+  run.config.steps = 100;
+  EXPECT_ERROR(run.Train(), ErrorCode::kUnavailable, "steps in a row were skipped");
+}
+
+TEST(TrainDamaged, ASpikeIsSkippedOrStopsTheRunAsAsked) {
+  TrainingRun skipping, stopping;
+  for (TrainingRun* run : {&skipping, &stopping}) {
+    run->config.steps = 80;
+    run->config.optimizer.learning_rate = 1e-9;  // losses stay near their mean: half of them are above it
+    run->config.spike_factor = 1;
+  }
+  EXPECT_ERROR(stopping.Train(), ErrorCode::kUnavailable, "the loss is");
+  skipping.config.on_bad_step = BadStep::kSkip;
+  skipping.Train();
+  int skipped = 0;
+  for (const auto& line : skipping.Metrics()) skipped += line.value("skipped", false) ? 1 : 0;
+  EXPECT_GT(skipped, 3);
+  EXPECT_LT(skipped, 28);  // none before there is a mean to judge by
 }
 
 TEST(TrainRefuses, ACorpusShorterThanASequence) {

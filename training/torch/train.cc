@@ -42,12 +42,6 @@ void CheckModel(const DecoderConfig& model, const TrainConfig& config, const Tok
   }
 }
 
-std::string Joined(const std::vector<std::string>& parts) {
-  std::string all;
-  for (const std::string& part : parts) all += (all.empty() ? "" : "; ") + part;
-  return all;
-}
-
 NeighbourShape ShapeOf(const DecoderConfig& model) {
   if (!model.retro) return {};
   return {model.retro->chunk_len, model.retro->num_neighbours, model.retro->neighbour_len};
@@ -125,7 +119,7 @@ void Run::RequireSameOptions(const std::filesystem::path& checkpoint, const nloh
       ErrorCode::kInvalidArgument,
       "{} was made with other options ({}); give those again to go on, or another --out (with --init-from {} to start "
       "from its weights)",
-      checkpoint.string(), Joined(differing), checkpoint.string());
+      checkpoint.string(), fmt::join(differing, "; "), checkpoint.string());
 }
 
 void Run::Restore(const std::filesystem::path& checkpoint, const nlohmann::json& state) {

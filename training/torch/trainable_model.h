@@ -27,6 +27,7 @@ class TrainableModel {
   void To(const torch::Device& device);
   void SetTraining(bool training) { decoder_->train(training); }
   void SetDropout(double share) { decoder_->SetDropout(share); }
+  void SetRecompute(bool recompute) { decoder_->SetRecompute(recompute); }
 
   // Activations after the final norm, [B, T, C]. `neighbours` false: those of the batch are left unused.
   torch::Tensor Hidden(const TrainingBatch& batch, bool neighbours);

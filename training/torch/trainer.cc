@@ -46,6 +46,7 @@ std::vector<WeightGroup> Groups(const TrainableModel& model, const OptimizerOpti
 TrainableModel Prepared(TrainableModel model, const TrainConfig& config) {
   model.To(ParseDevice(config.device));
   model.SetDropout(config.optimizer.dropout);
+  model.SetRecompute(config.data.recompute);
   return model;
 }
 
