@@ -36,8 +36,8 @@ struct Manifest {
   // Records size and XXH3 of FOLDER/RELATIVE, which may be a folder: then every file below it.
   void AddFile(const std::filesystem::path& folder, const std::string& relative);
 
-  // Records in `inputs` that this folder was made from `input`, a folder of retro's own: NAME/manifest.json, by size and
-  // hash, which stands for all of its files.
+  // Records in `inputs` that this folder was made from `input`, a folder of retro's own: NAME/manifest.json, by size
+  // and hash, which stands for all of its files.
   void AddInput(const std::string& name, const std::filesystem::path& input);
 
   enum class Check { kSizes, kChecksums };
