@@ -133,12 +133,14 @@ torch::Tensor DecoderModuleImpl::Logits(const torch::Tensor& hidden) {
 torch::Tensor DecoderModuleImpl::Hidden(const torch::Tensor& tokens) {
   auto hidden = Embed(tokens);
   const auto angles = Angles(tokens);
-  for (DecoderLayer& layer : layers) {
-    // Held by value: the backward pass runs it again.
-    const auto block = [layer, angles](const torch::Tensor& x) mutable { return layer(x, angles); };
-    hidden = recompute_ ? Recomputed(block, hidden) : layer(hidden, angles);
+  for (DecoderLayer layer : layers) {
+    hidden = Step([layer, angles](const torch::Tensor& x) mutable { return layer(x, angles); }, hidden);
   }
   return final_norm(hidden);
+}
+
+torch::Tensor DecoderModuleImpl::Step(const Block& block, const torch::Tensor& x) const {
+  return recompute_ ? Recomputed(block, x) : block(x);
 }
 
 void DecoderModuleImpl::SetDropout(double share) {

@@ -7,6 +7,7 @@
 
 #include "model/model_files.h"
 #include "model/torch/precompiled.h"
+#include "model/torch/recompute.h"
 
 namespace retro {
 
@@ -85,6 +86,8 @@ class DecoderModuleImpl : public torch::nn::Module {
   torch::Tensor Logits(const torch::Tensor& hidden);  // [B, T, C] -> [B, T, vocab_size]
   torch::Tensor Embed(const torch::Tensor& tokens);   // the first layer's input
   RotaryAngles Angles(const torch::Tensor& tokens) const;
+  // A part of the network from x on; with SetRecompute it runs again in the backward pass, so it holds what it needs.
+  torch::Tensor Step(const Block& block, const torch::Tensor& x) const;
   // Share of the embeddings and of what each branch adds that is dropped while training.
   void SetDropout(double share);
   // Keeps only each layer's input for the backward pass and computes the rest again (recompute.h).

@@ -1,24 +1,14 @@
 #include "model/torch/neighbour_encoder.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "model/rope_frequencies.h"
 
 namespace retro {
 namespace {
 
 namespace nn = torch::nn;
 namespace F = torch::nn::functional;
-
-// The decoder's own turns where a head is as wide as there; else the plain ones for the encoder's width.
-std::vector<float> EncoderFrequencies(const DecoderConfig& config, const std::vector<float>& decoder_frequencies) {
-  const int64_t head_dim = config.retro->encoder.head_dim;
-  if (head_dim == config.head_dim) return decoder_frequencies;
-  std::vector<float> frequencies(head_dim / 2);
-  for (size_t i = 0; i < frequencies.size(); ++i) {
-    frequencies[i] = std::pow(config.rope_base, -static_cast<float>(2 * i) / static_cast<float>(head_dim));
-  }
-  return frequencies;
-}
 
 }  // namespace
 
@@ -66,7 +56,7 @@ torch::Tensor NeighbourEncoderLayerImpl::forward(const torch::Tensor& x, const t
   return hidden + ffn(ffn_norm(hidden));
 }
 
-NeighbourEncoderImpl::NeighbourEncoderImpl(const DecoderConfig& config, const std::vector<float>& rope_frequencies) {
+NeighbourEncoderImpl::NeighbourEncoderImpl(const DecoderConfig& config) {
   const NeighbourEncoderConfig& encoder = config.retro->encoder;
   const DecoderConfig own = EncoderAsDecoderConfig(config);
   if (!encoder.shared_embedding) {
@@ -76,8 +66,7 @@ NeighbourEncoderImpl::NeighbourEncoderImpl(const DecoderConfig& config, const st
     position_embedding =
         register_module("position_embedding", nn::Embedding(config.retro->neighbour_len, encoder.hidden_dim));
   } else {
-    rope_frequencies_ =
-        register_buffer("rope_frequencies", torch::tensor(EncoderFrequencies(config, rope_frequencies)));
+    rope_frequencies_ = register_buffer("rope_frequencies", torch::tensor(RopeFrequencies(config, encoder.head_dim)));
   }
   for (int64_t i = 0; i < encoder.num_layers; ++i) {
     const bool crosses = std::ranges::find(encoder.cross_layers, i) != encoder.cross_layers.end();

@@ -28,8 +28,8 @@ TORCH_MODULE(NeighbourEncoderLayer);
 
 class NeighbourEncoderImpl : public torch::nn::Module {
  public:
-  // `rope_frequencies`: of the decoder. REQUIRES: config.retro
-  NeighbourEncoderImpl(const DecoderConfig& config, const std::vector<float>& rope_frequencies);
+  // REQUIRES: config.retro
+  explicit NeighbourEncoderImpl(const DecoderConfig& config);
 
   // tokens: [B, L, k, r] int64; present: the same shape, bool, undefined: all; activations: [B, L, m, C], the decoder's
   // of the chunks themselves. `shared_embedding`: the decoder's matrix, looked at only where the configuration shares

@@ -4,10 +4,8 @@
 
 namespace retro {
 
-namespace F = torch::nn::functional;
-
 RetroModuleImpl::RetroModuleImpl(const DecoderConfig& config, std::vector<float> rope_frequencies) : config_(config) {
-  encoder = register_module("encoder", NeighbourEncoder(config, rope_frequencies));
+  encoder = register_module("encoder", NeighbourEncoder(config));
   decoder = register_module("decoder", DecoderModule(config, std::move(rope_frequencies)));
   for (const int64_t layer : config.retro->cca_layers) {
     cca.push_back(register_module("cca_" + std::to_string(layer), ChunkedCrossAttention(config)));
@@ -30,8 +28,9 @@ torch::Tensor RetroModuleImpl::Hidden(const torch::Tensor& tokens, const Neighbo
   torch::Tensor encoded;
   size_t next = 0;  // of cca_layers
   for (int64_t i = 0; i < config_.num_layers; ++i) {
-    DecoderLayer& layer = decoder->layers[i];
-    hidden = layer->Attend(hidden, angles);
+    DecoderLayer layer = decoder->layers[i];
+    hidden =
+        decoder->Step([layer, angles](const torch::Tensor& x) mutable { return layer->Attend(x, angles); }, hidden);
     if (next < cca.size() && retro.cca_layers[next] == i) {
       if (!encoded.defined()) {
         const auto activations = hidden.slice(1, 0, chunks * retro.chunk_len).unflatten(1, {chunks, retro.chunk_len});
@@ -39,7 +38,7 @@ torch::Tensor RetroModuleImpl::Hidden(const torch::Tensor& tokens, const Neighbo
       }
       hidden = hidden + cca[next++](hidden, encoded, present);
     }
-    hidden = layer->FeedForwardStep(hidden);
+    hidden = decoder->Step([layer](const torch::Tensor& x) mutable { return layer->FeedForwardStep(x); }, hidden);
   }
   return decoder->final_norm(hidden);
 }

@@ -28,13 +28,20 @@ TrainableModel FirstModel(const TrainConfig& config, const Tokenizer& tokenizer)
     torch::manual_seed(config.seed);
     return TrainableModel::New(NewDecoderConfig(config, static_cast<int64_t>(tokenizer.vocab_size())));
   }
-  return TrainableModel::Load(OpenDecoder(config.model.init_from));
+  const DecoderSource source = OpenDecoder(config.model.init_from);
+  if (!config.model.retro || source.config.retro) return TrainableModel::Load(source);
+  torch::manual_seed(config.seed);
+  return TrainableModel::Retrofit(source, NewRetroConfig(config.model.retro_options, source.config));
 }
 
 void CheckModel(const DecoderConfig& model, const TrainConfig& config, const Tokenizer& tokenizer) {
   if (static_cast<int64_t>(tokenizer.vocab_size()) > model.vocab_size) {
     Throw(ErrorCode::kInvalidArgument, "the tokenizer has {} tokens, the model {}: they do not belong together",
           tokenizer.vocab_size(), model.vocab_size);
+  }
+  if (config.optimizer.freeze == Frozen::kBase && !model.retro) {
+    Throw(ErrorCode::kInvalidArgument, "--freeze base: {} has no chunked cross-attention that could learn; give --retro",
+          config.model.init_from);
   }
   if (config.data.seq_len > model.context_len) {
     Throw(ErrorCode::kInvalidArgument, "--seq-len {} is longer than the model's context of {}", config.data.seq_len,

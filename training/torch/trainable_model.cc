@@ -1,64 +1,87 @@
 #include "training/torch/trainable_model.h"
 
-#include <cmath>
-
 #include "core/error.h"
 #include "model/rope_frequencies.h"
-#include "training/torch/save_decoder.h"
+#include "model/torch/retro_module_weights.h"
+#include "model/torch/save_decoder.h"
 
 namespace retro {
 namespace {
-
-constexpr double kInitialDeviation = 0.02;
-
-// GPT-2's start: normal weights, those that end a residual branch smaller by the number of branches.
-void Initialize(DecoderModule& decoder, int64_t num_layers) {
-  torch::NoGradGuard no_grad;
-  const double residual = kInitialDeviation / std::sqrt(2.0 * static_cast<double>(num_layers));
-  for (auto& named : decoder->named_parameters()) {
-    const std::string& name = named.key();
-    if (name.ends_with("bias")) {
-      named.value().zero_();
-    } else if (named.value().dim() == 1) {
-      named.value().fill_(1);
-    } else {
-      const bool ends_branch = name.ends_with("attention.out.weight") || name.ends_with("ffn.down.weight");
-      named.value().normal_(0, ends_branch ? residual : kInitialDeviation);
-    }
-  }
-}
 
 torch::Tensor TokenTensor(const std::vector<TokenId>& tokens, torch::IntArrayRef shape, const torch::Device& device) {
   const auto narrow = torch::from_blob(const_cast<TokenId*>(tokens.data()), shape, torch::kInt32);
   return narrow.to(device, torch::kInt64);
 }
 
+std::vector<float> NewRopeFrequencies(const DecoderConfig& config) {
+  if (config.position != PositionKind::kRotary) return {};
+  return RopeFrequencies(config, config.head_dim);
+}
+
 }  // namespace
 
 TrainableModel::TrainableModel(DecoderConfig config, DecoderModule decoder)
-    : config_(std::move(config)), decoder_(std::move(decoder)) {
-  for (auto& weight : decoder_->parameters()) weight.set_requires_grad(true);
+    : config_(std::move(config)), decoder_(std::move(decoder)) {}
+
+TrainableModel::TrainableModel(DecoderConfig config, RetroModule retro)
+    : config_(std::move(config)), decoder_(retro->decoder), retro_(std::move(retro)) {}
+
+const torch::nn::Module& TrainableModel::root() const {
+  if (retro_) return *retro_;
+  return *decoder_;
+}
+torch::nn::Module& TrainableModel::root() {
+  if (retro_) return *retro_;
+  return *decoder_;
 }
 
 TrainableModel TrainableModel::New(const DecoderConfig& config) {
-  DecoderSource source;
-  source.config = config;
-  const bool rotary = config.position == PositionKind::kRotary;
-  DecoderModule decoder(config, rotary ? RopeFrequencies(source) : std::vector<float>{});
-  Initialize(decoder, config.num_layers);
+  if (config.retro) {
+    RetroModule retro(config, NewRopeFrequencies(config));
+    InitializeWeights(retro);
+    return TrainableModel(config, std::move(retro));
+  }
+  DecoderModule decoder(config, NewRopeFrequencies(config));
+  InitializeWeights(decoder);
   return TrainableModel(config, std::move(decoder));
 }
 
 TrainableModel TrainableModel::Load(const DecoderSource& source) {
-  DecoderConfig config = source.config;
-  config.tied_embeddings = source.names.output.empty();
-  return TrainableModel(config, LoadDecoderModule(source));
+  if (source.config.retro) return TrainableModel(ModuleConfig(source), LoadRetroModule(source));
+  return TrainableModel(ModuleConfig(source), LoadDecoderModule(source));
 }
 
-void TrainableModel::To(const torch::Device& device) { decoder_->to(device); }
+TrainableModel TrainableModel::Retrofit(const DecoderSource& base, const RetroConfig& retro) {
+  DecoderConfig config = ModuleConfig(base);
+  config.retro = retro;
+  return TrainableModel(std::move(config), RetrofitModule(base, retro));
+}
 
-torch::Tensor TrainableModel::Hidden(const TrainingBatch& batch, bool) {
-  return decoder_->Hidden(TokenTensor(batch.tokens, {batch.num_sequences, batch.seq_len}, device()));
+void TrainableModel::To(const torch::Device& device) { root().to(device); }
+
+void TrainableModel::FreezeBase() {
+  for (auto& weight : decoder_->parameters()) weight.set_requires_grad(false);
+}
+
+// Lengths become a mask; nothing is masked where every neighbour is whole.
+NeighbourBatch TrainableModel::Neighbours(const TrainingBatch& batch) const {
+  const int64_t shape[] = {batch.num_sequences, batch.num_chunks, batch.num_neighbours, batch.neighbour_len};
+  NeighbourBatch neighbours{TokenTensor(batch.neighbour_tokens, shape, device()), {}};
+  bool all_whole = true;
+  for (const uint32_t length : batch.neighbour_lengths) all_whole = all_whole && length == batch.neighbour_len;
+  if (all_whole) return neighbours;
+  const auto lengths =
+      torch::from_blob(const_cast<uint32_t*>(batch.neighbour_lengths.data()),
+                       {batch.num_sequences, batch.num_chunks, batch.num_neighbours, 1}, torch::kInt32);
+  neighbours.present = (torch::arange(batch.neighbour_len, torch::kInt32) < lengths).to(device());
+  return neighbours;
+}
+
+torch::Tensor TrainableModel::Hidden(const TrainingBatch& batch, bool neighbours) {
+  const auto tokens = TokenTensor(batch.tokens, {batch.num_sequences, batch.seq_len}, device());
+  if (!retro_ || !neighbours || batch.num_chunks == 0) return decoder_->Hidden(tokens);
+  const NeighbourBatch found = Neighbours(batch);
+  return retro_->Hidden(tokens, &found);
 }
 
 const torch::Tensor& TrainableModel::OutputWeight() const {
@@ -67,13 +90,16 @@ const torch::Tensor& TrainableModel::OutputWeight() const {
 
 std::vector<TrainableModel::Weight> TrainableModel::Weights() const {
   std::vector<Weight> weights;
-  for (const auto& named : decoder_->named_parameters()) {
+  for (const auto& named : root().named_parameters()) {
     Weight& weight = weights.emplace_back(Weight{named.key(), named.value()});
-    weight.is_embedding = weight.name.find("embedding") != std::string::npos || weight.name == "output.weight";
+    weight.is_new = retro_ && !weight.name.starts_with("decoder.");
+    weight.is_embedding = weight.name.find("_embedding") != std::string::npos || weight.name.ends_with("output.weight");
   }
   return weights;
 }
 
-void TrainableModel::Save(const std::filesystem::path& folder) const { SaveDecoder(folder, config_, decoder_); }
+void TrainableModel::Save(const std::filesystem::path& folder) const {
+  SaveDecoder(folder, config_, decoder_, retro_ ? RetroTensors(retro_) : NamedTensors{});
+}
 
 }  // namespace retro

@@ -10,7 +10,7 @@
 
 #include "model/decoder_config.h"
 #include "model/model_files.h"
-#include "model/torch/decoder_module.h"
+#include "model/torch/retro_module.h"
 #include "training/batch.h"
 
 namespace retro {
@@ -20,14 +20,18 @@ class TrainableModel {
  public:
   // New weights, drawn from torch's generator: seed it before.
   static TrainableModel New(const DecoderConfig& config);
-  // The weights of a file. Throws Error naming file and tensor.
+  // The weights of a file, its chunked cross-attention included. Throws Error naming file and tensor.
   static TrainableModel Load(const DecoderSource& source);
+  // The weights of a file that has no chunked cross-attention, and new ones made from them (RetrofitModule).
+  static TrainableModel Retrofit(const DecoderSource& base, const RetroConfig& retro);
 
   const DecoderConfig& config() const { return config_; }
   void To(const torch::Device& device);
-  void SetTraining(bool training) { decoder_->train(training); }
+  void SetTraining(bool training) { root().train(training); }
   void SetDropout(double share) { decoder_->SetDropout(share); }
   void SetRecompute(bool recompute) { decoder_->SetRecompute(recompute); }
+  // The base's weights no longer learn. REQUIRES: config().retro
+  void FreezeBase();
 
   // Activations after the final norm, [B, T, C]. `neighbours` false: those of the batch are left unused.
   torch::Tensor Hidden(const TrainingBatch& batch, bool neighbours);
@@ -48,9 +52,15 @@ class TrainableModel {
 
  private:
   TrainableModel(DecoderConfig config, DecoderModule decoder);
+  TrainableModel(DecoderConfig config, RetroModule retro);
+
+  const torch::nn::Module& root() const;
+  torch::nn::Module& root();
+  NeighbourBatch Neighbours(const TrainingBatch& batch) const;
 
   DecoderConfig config_;
   DecoderModule decoder_;
+  RetroModule retro_{nullptr};  // around decoder_, where the model has it
 };
 
 }  // namespace retro

@@ -47,6 +47,7 @@ TrainableModel Prepared(TrainableModel model, const TrainConfig& config) {
   model.To(ParseDevice(config.device));
   model.SetDropout(config.optimizer.dropout);
   model.SetRecompute(config.data.recompute);
+  if (config.optimizer.freeze == Frozen::kBase) model.FreezeBase();
   return model;
 }
 

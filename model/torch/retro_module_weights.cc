@@ -1,4 +1,4 @@
-#include "model/torch/retro_weights.h"
+#include "model/torch/retro_module_weights.h"
 
 #include <algorithm>
 #include <cmath>
@@ -111,8 +111,8 @@ void CheckWidths(const DecoderConfig& base, const RetroConfig& retro) {
 
 }  // namespace
 
-std::vector<std::pair<std::string, torch::Tensor>> RetroTensors(const RetroModule& module) {
-  std::vector<std::pair<std::string, torch::Tensor>> tensors;
+NamedTensors RetroTensors(const RetroModule& module) {
+  NamedTensors tensors;
   for (const auto& item : module->named_parameters()) {
     if (!item.key().starts_with("decoder.")) tensors.emplace_back(FileName(item.key()), item.value());
   }
@@ -161,21 +161,6 @@ RetroModule RetrofitModule(const DecoderSource& base, const RetroConfig& retro) 
     if (cca->attention->out->bias.defined()) cca->attention->out->bias.zero_();
   }
   return module;
-}
-
-RetroConfig RetrofitConfig(const DecoderConfig& base, int64_t encoder_layers, std::vector<int64_t> cca_layers) {
-  RetroConfig retro;
-  retro.cca_layers = cca_layers.empty() ? DefaultCcaLayers(base.num_layers) : std::move(cca_layers);
-  retro.gated = true;
-  retro.encoder = {.num_layers = encoder_layers,
-                   .hidden_dim = base.hidden_dim,
-                   .num_heads = base.num_heads,
-                   .num_kv_heads = base.num_kv_heads,
-                   .head_dim = base.head_dim,
-                   .ffn_dim = base.ffn_dim,
-                   .cross_layers = {0},
-                   .shared_embedding = true};
-  return retro;
 }
 
 }  // namespace retro

@@ -1,17 +1,13 @@
 // The weights of a RETRO module: from a file, from a base model, or new.
 #pragma once
 
-#include <cstdint>
-#include <string>
-#include <utility>
-#include <vector>
-
 #include "model/torch/retro_module.h"
+#include "model/torch/save_decoder.h"
 
 namespace retro {
 
 // Every weight beside the base decoder's, with its name in model.safetensors ("retro.cca.5.gate").
-std::vector<std::pair<std::string, torch::Tensor>> RetroTensors(const RetroModule& module);
+NamedTensors RetroTensors(const RetroModule& module);
 
 // REQUIRES: source.config.retro. Throws Error naming file and tensor.
 RetroModule LoadRetroModule(const DecoderSource& source);
@@ -27,9 +23,5 @@ void InitializeWeights(RetroModule& module);
 // the new branches of the decoder are zero instead. The encoder must have the decoder's widths.
 // Throws Error(kInvalidArgument) saying which width differs.
 RetroModule RetrofitModule(const DecoderSource& base, const RetroConfig& retro);
-
-// A RETRO configuration for such a start: an encoder of `encoder_layers` layers of the base's shape that shares its
-// embedding; CCA in `cca_layers` (empty: by depth), gated.
-RetroConfig RetrofitConfig(const DecoderConfig& base, int64_t encoder_layers, std::vector<int64_t> cca_layers);
 
 }  // namespace retro
