@@ -1,5 +1,5 @@
-// Chunked cross-attention where chunks are not aligned to the first token, against plain loops in double precision
-// (tests/golden/make_retro_unaligned_golden.py).
+// Chunked cross-attention against plain loops in double precision: as in training (tests/golden/make_retro_golden.py),
+// and where chunks are not aligned to the first token (tests/golden/make_retro_unaligned_golden.py).
 #include <gtest/gtest.h>
 
 #include "core/thread_pool.h"
@@ -28,6 +28,42 @@ void ExpectGoldenLogits(const std::string& name) {
   std::vector<float> logits;
   decoder->Forward(*cache, inputs, LogitsFor::kAllTokens, logits, pool);
   ExpectNear(logits, ReadFloats(folder / "logits.f32"), 1e-4f);
+}
+
+// Whole sequences at once, or token by token.
+void ExpectGoldenLogitsOfTraining(const std::string& name, bool step_by_step) {
+  ThreadPool pool(2);
+  const auto folder = GoldenFolder(name);
+  const auto decoder = LoadDecoder(folder, pool);
+  const auto sequences = ReadSequences(folder / "tokens.json");
+  const auto neighbours = nlohmann::json::parse(ReadFile(folder / "neighbours.json"));
+  const int64_t chunk_len = decoder->config().retro->chunk_len;
+  std::vector<float> all, logits;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    const auto cache = decoder->NewCache(1, decoder->config().context_len);
+    for (size_t u = 0; u < neighbours[i].size(); ++u) {
+      const auto end = static_cast<int64_t>(u + 1) * chunk_len;
+      decoder->SetNeighbours(*cache, 0, end, neighbours[i][u].get<ChunkNeighbours>());
+    }
+    const std::span<const TokenId> tokens = sequences[i];
+    const size_t step = step_by_step ? 1 : tokens.size();
+    for (size_t at = 0; at < tokens.size(); at += step) {
+      const SequenceInput input{0, tokens.subspan(at, step)};
+      decoder->Forward(*cache, {&input, 1}, LogitsFor::kAllTokens, logits, pool);
+      all.insert(all.end(), logits.begin(), logits.end());
+    }
+  }
+  ExpectNear(all, ReadFloats(folder / "logits.f32"), 1e-4f);
+}
+
+TEST(RetroGolden, BothFamiliesHaveTheLogitsOfTheReference) {
+  ExpectGoldenLogitsOfTraining("retro/gpt2", false);
+  ExpectGoldenLogitsOfTraining("retro/llama", false);
+}
+
+TEST(RetroGolden, TokenByTokenTheyAreTheSame) {
+  ExpectGoldenLogitsOfTraining("retro/gpt2", true);
+  ExpectGoldenLogitsOfTraining("retro/llama", true);
 }
 
 TEST(RetroGolden, Gpt2WithGatesHasTheLogitsOfTheReference) { ExpectGoldenLogits("retro_unaligned/gpt2"); }
