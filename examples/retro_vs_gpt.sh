@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# A whole research run: the same decoder with and without retrieval, from documents to a page of results.
+#   examples/retro_vs_gpt.sh OUT [DOCUMENTS…]
+# DOCUMENTS: JSON lines or text (plain, .gz, .zst) or folders of these; default: the repository's sample, on which it takes
+# minutes and shows that everything runs, not what retrieval is worth. Sizes by environment variables, with their defaults below.
+# Run again it goes on where it was. Both models see the same tokens in the same order, with the same optimizer.
+set -euo pipefail
+readonly root=$(cd "$(dirname "$0")/.." && pwd)
+[ $# -ge 1 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+readonly out=$1
+shift
+[ $# -gt 0 ] || set -- "$root/datasets/samples/wiki_vital_en.jsonl.gz"
+
+: "${RETRO:=$root/build/release/cli/retro}"
+: "${RETRO_ENCODER:=$root/.deps/models/all-MiniLM-L6-v2}"  # embeds chunks
+: "${VOCAB:=4000}" "${SEQ_LEN:=512}" "${BATCH:=4}" "${STEPS:=300}" "${LR:=1e-3}" "${WARMUP:=30}" "${K:=2}"
+: "${LAYERS:=6}" "${WIDTH:=256}" "${HEADS:=4}" "${CCA_LAYERS:=2,5}" "${VALID_FRACTION:=0.03}"
+: "${RERANK:=bm25}" "${EVAL_DOCUMENTS:=200}"
+export RETRO_ENCODER
+mkdir -p "$out"
+
+"$RETRO" tokenizer train --input "$@" --out "$out/tokenizer.model" --type bpe --vocab-size "$VOCAB"
+"$RETRO" corpus build --input "$@" --tokenizer "$out/tokenizer.model" --append-eos --valid-fraction "$VALID_FRACTION" --out "$out/corpus"
+# The database holds the training documents only: what is held out is in neither.
+"$RETRO" index build --input "$out/corpus" --tokenizer "$out/tokenizer.model" --out "$out/db"
+for part in train valid; do
+  "$RETRO" neighbours build --corpus "$out/corpus" --part $part --db "$out/db" --seq-len "$SEQ_LEN" --k "$K" --rerank "$RERANK" \
+    --out "$out/neighbours-$part"
+done
+
+train() {  # NAME OPTION…
+  local name=$1
+  shift
+  "$RETRO" train --out "$out/$name" --tokenizer "$out/tokenizer.model" --corpus "$out/corpus" --layers "$LAYERS" --width "$WIDTH" \
+    --heads "$HEADS" --seq-len "$SEQ_LEN" --batch-size "$BATCH" --steps "$STEPS" --lr "$LR" --warmup "$WARMUP" \
+    --valid-every $((STEPS / 5)) --save-every "$STEPS" "$@"
+}
+train gpt
+train retro --retro --k "$K" --cca-layers "$CCA_LAYERS" --db "$out/db" --neighbours "$out/neighbours-train" \
+  --valid-neighbours "$out/neighbours-valid"
+
+last=$(printf 'step-%06d' "$STEPS")
+"$RETRO" eval lm --model "$out/gpt/$last" --input "$out/corpus" --db "$out/db" --max-documents "$EVAL_DOCUMENTS" --name gpt \
+  --out "$out/gpt.json"
+"$RETRO" eval lm --model "$out/retro/$last" --input "$out/corpus" --db "$out/db" --max-documents "$EVAL_DOCUMENTS" --name retro \
+  --out "$out/retro.json"
+"$RETRO" eval report --in "$out/gpt.json" "$out/retro.json" --metrics "$out/gpt/metrics.jsonl" "$out/retro/metrics.jsonl" \
+  --out "$out/report.html"
+echo "The page: $out/report.html"
