@@ -40,8 +40,8 @@ void CheckModel(const DecoderConfig& model, const TrainConfig& config, const Tok
           tokenizer.vocab_size(), model.vocab_size);
   }
   if (config.optimizer.freeze == Frozen::kBase && !model.retro) {
-    Throw(ErrorCode::kInvalidArgument, "--freeze base: {} has no chunked cross-attention that could learn; give --retro",
-          config.model.init_from);
+    Throw(ErrorCode::kInvalidArgument,
+          "--freeze base: {} has no chunked cross-attention that could learn; give --retro", config.model.init_from);
   }
   if (config.data.seq_len > model.context_len) {
     Throw(ErrorCode::kInvalidArgument, "--seq-len {} is longer than the model's context of {}", config.data.seq_len,
