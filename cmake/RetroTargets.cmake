@@ -62,5 +62,7 @@ function(retro_tests folder)
     retro_quick_compile(${name}_tests)
     retro_precompiled(${name}_tests core_tests "${CMAKE_SOURCE_DIR}/tests/testing/precompiled.h")
   endif()
-  gtest_discover_tests(${name}_tests PROPERTIES LABELS fast TIMEOUT 300 DISCOVERY_MODE PRE_TEST)
+  # CTest runs several tests at once: threads of OpenMP (FAISS, LibTorch) would spin for cores that others need.
+  gtest_discover_tests(${name}_tests PROPERTIES LABELS fast TIMEOUT 300 ENVIRONMENT "OMP_NUM_THREADS=1"
+                       DISCOVERY_MODE PRE_TEST)
 endfunction()

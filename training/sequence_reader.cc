@@ -32,7 +32,7 @@ SequenceReader::SequenceReader(const std::filesystem::path& corpus, const std::s
       corpus_(std::make_unique<Corpus>(corpus, part)),
       sequences_(CutSequences(*corpus_, corpus, part, seq_len)),
       shape_(shape) {
-  if (!neighbours) return;
+  if (!neighbours || shape.num_neighbours == 0) return;
   table_.emplace(neighbours->table);
   chunks_ = neighbours->chunks;
   CheckTable(part, *neighbours);

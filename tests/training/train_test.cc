@@ -182,7 +182,7 @@ TEST(Train, KeepsTheLastCheckpointsAndTheBest) {
   run.config.save_every = 1;
   run.config.keep_best = true;
   run.config.keep_last = 2;
-  run.config.optimizer.learning_rate = 0.3;  // so large that the last step is not the best
+  run.config.optimizer.learning_rate = 3;  // so large that the last step is not the best
   run.Train();
   std::map<double, int64_t> by_loss;
   for (const auto& line : run.Metrics()) {
