@@ -213,7 +213,7 @@ void AddTrain(CLI::App& app, const GlobalOptions& globals) {
       "  1. retro tokenizer train     a vocabulary, unless you go on with a model that has one\n"
       "  2. retro corpus build        documents to tokens (with --append-eos --valid-fraction 0.02)\n"
       "  3. for RETRO: retro index build on the corpus, then retro neighbours build\n"
-      "  4. retro train --config FILE (section [train]; examples/ has some)\n"
+      "  4. retro train --config FILE (section [train]), or all by flags as in examples/retro_vs_gpt.sh\n"
       "Interrupted or killed, the same command goes on where the last checkpoint was.");
   auto options = std::make_shared<Options>();
   AddDataOptions(*train, *options);
