@@ -138,7 +138,7 @@ TEST_P(TrainResumed, TwiceInOneRunEqualsAnUnbrokenOne) {
   EXPECT_EQ(ReadText(run.File(8, "model.safetensors")), ReadText(unbroken.File(8, "model.safetensors")));
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, TrainResumed, testing::Values(false),
+INSTANTIATE_TEST_SUITE_P(Models, TrainResumed, testing::Bool(),
                          [](const auto& info) { return info.param ? "Retro" : "Gpt"; });
 
 TEST(Train, AFinishedRunSaysThatThereIsNothingToDo) {
@@ -193,6 +193,42 @@ TEST(Train, KeepsTheLastCheckpointsAndTheBest) {
   for (int64_t step = 1; step <= 8; ++step) {
     EXPECT_EQ(fs::exists(run.Checkpoint(step)), step == best || step > 6) << step;
   }
+}
+
+// What differs between the weights of two checkpoints, by name.
+std::vector<std::string> ChangedWeights(const fs::path& before, const fs::path& after) {
+  const auto old_tensors = OpenTensors(before), new_tensors = OpenTensors(after);
+  std::vector<std::string> changed;
+  for (const std::string& name : new_tensors->Names()) {
+    const TensorView* old_tensor = old_tensors->Find(name);
+    if (old_tensor == nullptr || !std::ranges::equal(old_tensor->bytes, new_tensors->Find(name)->bytes)) {
+      changed.push_back(name);
+    }
+  }
+  return changed;
+}
+
+TEST(Train, ARetrofitOfAFrozenBaseChangesOnlyWhatIsNew) {
+  TrainingRun base, retrofit;
+  const std::string init_from = base.Train().checkpoint;
+  retrofit.AddNeighbours();
+  retrofit.config.model.init_from = init_from;
+  retrofit.config.model.retro_options.gated = true;
+  retrofit.config.optimizer.freeze = Frozen::kBase;
+  const TrainResult result = retrofit.Train();
+  ASSERT_TRUE(result.validation);
+  EXPECT_NE(result.validation->off.loss, result.validation->on->loss);
+  const std::vector<std::string> changed = ChangedWeights(init_from, result.checkpoint);
+  EXPECT_THAT(changed, testing::Contains("retro.cca.1.gate"));
+  EXPECT_THAT(changed, testing::Each(testing::StartsWith("retro.")));
+  EXPECT_TRUE(OpenDecoder(result.checkpoint).config.retro.has_value());
+}
+
+TEST(TrainRefuses, ToFreezeABaseWithNothingBesideItToLearn) {
+  TrainingRun base, frozen;
+  frozen.config.model.init_from = base.Train().checkpoint;
+  frozen.config.optimizer.freeze = Frozen::kBase;
+  EXPECT_ERROR(frozen.Train(), ErrorCode::kInvalidArgument, "--retro");
 }
 
 // ---- what is damaged, too large, or does not belong together
