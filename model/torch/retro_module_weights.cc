@@ -29,7 +29,7 @@ void InitializeParameters(torch::nn::Module& module, int64_t num_layers) {
     const std::string& name = item.key();
     torch::Tensor& parameter = item.value();
     if (parameter.dim() == 2 && !name.ends_with("position_bias")) {
-      parameter.normal_(0, EndsBranch(name) ? ending : 0.02);
+      torch::nn::init::normal_(parameter, 0, EndsBranch(name) ? ending : 0.02);
     } else {
       parameter.fill_(name.ends_with("norm.weight") ? 1 : 0);
     }
