@@ -4,7 +4,9 @@ function(retro_options target)
   target_include_directories(${target} PUBLIC "${CMAKE_SOURCE_DIR}")
   target_compile_options(${target} PRIVATE -Wall -Wextra -Werror -Wno-psabi -Wno-restrict -fpch-preprocess)
   if(RETRO_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=${RETRO_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+    # GCC's documentation: with sanitizers it warns falsely of uninitialized values.
+    target_compile_options(${target} PRIVATE -fsanitize=${RETRO_SANITIZE} -fno-omit-frame-pointer
+      -fno-sanitize-recover=undefined -Wno-maybe-uninitialized)
     target_link_options(${target} PUBLIC -fsanitize=${RETRO_SANITIZE})
   endif()
 endfunction()
