@@ -19,7 +19,9 @@ shift
 export RETRO_ENCODER
 mkdir -p "$out"
 
-"$RETRO" tokenizer train --input "$@" --out "$out/tokenizer.model" --type bpe --vocab-size "$VOCAB"
+# Made once: sentencepiece's result depends on the number of threads.
+[ -e "$out/tokenizer.model" ] ||
+  "$RETRO" tokenizer train --input "$@" --out "$out/tokenizer.model" --type bpe --vocab-size "$VOCAB"
 "$RETRO" corpus build --input "$@" --tokenizer "$out/tokenizer.model" --append-eos --valid-fraction "$VALID_FRACTION" --out "$out/corpus"
 # The database holds the training documents only: what is held out is in neither.
 "$RETRO" index build --input "$out/corpus" --tokenizer "$out/tokenizer.model" --out "$out/db"
