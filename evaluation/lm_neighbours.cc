@@ -8,7 +8,7 @@
 #include "core/hash.h"
 #include "core/interrupt.h"
 #include "core/thread_pool.h"
-#include "evaluation/common_substring.h"
+#include "datasets/token_overlap.h"
 #include "evaluation/random_numbers.h"
 #include "retriever/passage_text.h"
 
@@ -96,7 +96,7 @@ class NeighbourSearch {
     std::vector<TokenId> tokens(ids.size() * row);
     std::vector<uint32_t> lengths(ids.size());
     database_.chunks().GetNeighbours(ids, tokens, lengths);
-    int64_t longest = 0;
+    uint32_t longest = 0;
     for (size_t i = 0; i < ids.size(); ++i) {
       longest = std::max(longest, LongestCommonSubstring(chunk, std::span(tokens).subspan(i * row, lengths[i])));
     }
