@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/file.h"
 #include "core/hash.h"
+#include "core/log.h"
 
 namespace retro {
 
@@ -191,6 +192,16 @@ void Manifest::AddInput(const std::string& name, const fs::path& input) {
 
 void Manifest::VerifyFiles(const fs::path& folder, Check check) const {
   for (const auto& [relative, entry] : files.items()) VerifyFile(folder, relative, entry, check);
+}
+
+bool Manifest::HasFiles(const fs::path& folder) const {
+  try {
+    VerifyFiles(folder, Check::kSizes);
+    return true;
+  } catch (const Error& error) {
+    spdlog::warn("{}", error.what());
+    return false;
+  }
 }
 
 }  // namespace retro

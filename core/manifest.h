@@ -43,6 +43,9 @@ struct Manifest {
   enum class Check { kSizes, kChecksums };
   // Throws Error(kCorruption or kNotFound) naming the first file that is missing or differs.
   void VerifyFiles(const std::filesystem::path& folder, Check check) const;
+  // Whether every file is there with its size; what is wrong with the first that is not goes to the log. For deciding
+  // whether finished work can be taken as it is.
+  bool HasFiles(const std::filesystem::path& folder) const;
 };
 
 }  // namespace retro
