@@ -8,8 +8,8 @@
 
 #include "core/interrupt.h"
 #include "tests/evaluation/lm_testing.h"
-#include "tests/evaluation/small_database.h"
 #include "tests/testing/expect_error.h"
+#include "tests/testing/small_database.h"
 #include "tests/testing/temp_dir.h"
 
 namespace retro {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/retriever/small_database.h"
+#include "tests/retriever/numbered_database.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/temp_dir.h"
 
