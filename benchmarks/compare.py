@@ -5,7 +5,7 @@ and the ratio. Called by scripts/bench, which builds our programs first.
     compare.py --peers VENV [--llamacpp DIR] [--text FILE …] [--rounds N] [--out FILE] [CASE …]
 
 VENV holds the Python packages named in peers.py; DIR is a folder with node-llama-cpp installed. A peer that is missing is left
-out. Cases: embed, build, llm, gpt2, tokenize, search, store."""
+out. Cases: embed, build, llm, gpt2, tokenize, search, store, train."""
 import argparse, gzip, json, os, platform, re, shutil, statistics, subprocess, sys, time
 from pathlib import Path
 
@@ -46,24 +46,24 @@ def alternate(measures, rounds):
     return {name: v for name, v in values.items() if v}
 
 
-def report(case, unit, measures, targets=None):
-    """Prints one line a peer: ours, theirs, the median of the rounds' ratios, and the target where there is one."""
+def report(case, unit, measures, targets=None, lower=False):
+    """Prints one line a peer: ours, theirs, the median of the rounds' ratios, and the target where there is one. `lower`: less is
+    better, and the target is the most that the ratio may be."""
     values = alternate(measures, ARGS.rounds)
     mine = values.pop("ours", None)
     if not mine:
         return
+    reached = lambda value, target: value <= target if lower else value >= target
+    verdict = lambda value, target: "" if target is None else f"   target {target:,}: {'reached' if reached(value, target) else 'MISSED'}"
     row = {"case": case, "unit": unit, "ours": statistics.median(mine), "ours_range": [min(mine), max(mine)], "peers": {}}
     for name, theirs in values.items():
         ratio = statistics.median(a / b for a, b in zip(mine, theirs))
         target = (targets or {}).get(name)
         row["peers"][name] = {"value": statistics.median(theirs), "range": [min(theirs), max(theirs)], "ratio": ratio, "target": target}
-        verdict = "" if target is None else f"   target {target:.2f}: {'reached' if ratio >= target else 'MISSED'}"
-        print(f"{case:28} ours {row['ours']:12,.1f}  {name} {statistics.median(theirs):12,.1f} {unit:12} ratio {ratio:6.2f}{verdict}")
+        print(f"{case:28} ours {row['ours']:12,.1f}  {name} {statistics.median(theirs):12,.1f} {unit:12} ratio {ratio:6.2f}{verdict(ratio, target)}")
     if not values:
-        target = (targets or {}).get("absolute")
-        row["target"] = target
-        verdict = "" if target is None else f"   target {target:,}: {'reached' if row['ours'] >= target else 'MISSED'}"
-        print(f"{case:28} ours {row['ours']:12,.1f} {unit}{verdict}")
+        row["target"] = (targets or {}).get("absolute")
+        print(f"{case:28} ours {row['ours']:12,.{1 if row['ours'] > 10 else 3}f} {unit}{verdict(row['ours'], row['target'])}")
     RESULTS.append(row)
 
 
@@ -221,6 +221,30 @@ def case_search():
 def case_store():
     report("neighbour fetch, batches", "reads/s", {"ours": lambda: ours("store_benchmark", "--chunks", 2_000_000, "--dir", WORK / "store")["batches_of_1024_per_s"]},
            {"absolute": 200_000})
+
+
+def case_train():
+    """Forward, backward and AdamW in fp32. Our decoder of A and B is GPT-2's; RETRO has the peers' widths, layers and neighbours."""
+    memory = {"ours": [], "RETRO-pytorch": []}
+
+    def kept(result, name, config):
+        if config == "B":
+            memory[name].append(result["peak_rss_mib"])
+        return result["tokens_per_s"]
+    for config in ("A", "A3", "B"):
+        report(f"RETRO training step, {config}", "tokens/s", {
+            "ours": lambda c=config: kept(ours("train_benchmark", "--config", c), "ours", c),
+            "RETRO-pytorch": lambda c=config: kept(peer("train", "--config", c, "--engine", "retro-pytorch", "--batch", 4), "RETRO-pytorch", c)},
+            {"RETRO-pytorch": 1.8})
+    report("RETRO peak memory, B", "MiB", {name: (lambda v=values: v.pop(0)) for name, values in memory.items() if values},
+           {"RETRO-pytorch": 0.6}, lower=True)
+    for config in ("A", "B"):
+        report(f"GPT training step, {config}", "tokens/s", {
+            "ours": lambda c=config: ours("train_benchmark", "--config", c, "--gpt")["tokens_per_s"],
+            "transformers": lambda c=config: peer("train", "--config", c, "--engine", "hf", "--batch", 4)["tokens_per_s"]}, {"transformers": 1.2})
+    report("frozen RETROfit, share of peak", "", {
+        "ours": lambda: ours("train_benchmark", "--config", "retrofit", "--init-from", GGUF, "--batch", 2, "--steps", 3)["share_of_peak"]},
+        {"absolute": 0.6})
 
 
 def machine():

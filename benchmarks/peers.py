@@ -5,10 +5,11 @@
     peers.py gpt2    --model DIR --engine ct2|hf --batch N                       decode tokens/s
     peers.py wordpiece --tokenizer FILE --docs FILE                              MB/s
     peers.py tiktoken  --tokenizer FILE --docs FILE                              MB/s (the same vocabulary and merges)
+    peers.py train   --config A|A3|B --engine retro-pytorch|hf                   tokens/s of a training step, peak memory
     peers.py search  --vectors FILE --queries FILE --factory STRING              queries/s at recall@10 >= 0.9
 
 Needs, in the environment that runs it: torch, transformers, sentence-transformers, onnxruntime, onnx, onnxscript, ctranslate2,
-tokenizers, tiktoken, faiss-cpu, numpy."""
+tokenizers, tiktoken, faiss-cpu, retro-pytorch, numpy."""
 import argparse, json, os, statistics, sys, time
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -181,11 +182,46 @@ def search(a):
     return best
 
 
+# Vocabulary 32,000, sequences of 512, chunks of 64, 2 neighbours of 128: encoder width, decoder width, depth, layers with CCA.
+TRAIN_SIZES = {"A": (256, 384, 8, (6,)), "A3": (256, 384, 8, (3, 6)), "B": (192, 256, 6, (6,))}
+
+
+def train(a):
+    import resource
+    import torch
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    encoder_width, width, depth, layers = TRAIN_SIZES[a.config]
+    tokens = torch.randint(1, 32000, (a.batch, 513))
+    if a.engine == "retro-pytorch":
+        from retro_pytorch import RETRO
+        # It takes `heads` and leaves it unused: always 8.
+        model = RETRO(num_tokens=32000, max_seq_len=512, enc_dim=encoder_width, enc_depth=2, dec_dim=width, dec_depth=depth,
+                      dec_cross_attn_layers=layers, dim_head=width // 8, chunk_size=64)
+        neighbours = torch.randint(1, 32000, (a.batch, 8, 2, 128))
+        loss = lambda: model(tokens, retrieved=neighbours, return_loss=True)
+    else:
+        from transformers import GPT2Config, GPT2LMHeadModel
+        model = GPT2LMHeadModel(GPT2Config(vocab_size=32000, n_positions=512, n_embd=width, n_layer=depth, n_head=width // 64,
+                                           resid_pdrop=0, embd_pdrop=0, attn_pdrop=0, attn_implementation="sdpa"))
+        loss = lambda: model(input_ids=tokens[:, :-1], labels=tokens[:, :-1]).loss
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+
+    def step():
+        loss().backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    step()
+    return {"tokens_per_s": a.batch * 512 / seconds(step, 5), "parameters_m": sum(p.numel() for p in model.parameters()) / 1e6,
+            "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = {f.__name__: f for f in (embed, gpt2, wordpiece, tiktoken, search)}
+    commands = {f.__name__: f for f in (embed, gpt2, wordpiece, tiktoken, search, train)}
     parser.add_argument("what", choices=commands)
-    for name in ("model", "texts", "engine", "onnx", "tokenizer", "docs", "vectors", "queries", "factory"):
+    for name in ("model", "texts", "engine", "onnx", "tokenizer", "docs", "vectors", "queries", "factory", "config"):
         parser.add_argument("--" + name)
     parser.add_argument("--batch", type=int, default=1)
     arguments = parser.parse_args()

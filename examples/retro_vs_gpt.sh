@@ -13,9 +13,10 @@ shift
 
 : "${RETRO:=$root/build/release/cli/retro}"
 : "${RETRO_ENCODER:=$root/.deps/models/all-MiniLM-L6-v2}"  # embeds chunks
-: "${VOCAB:=4000}" "${SEQ_LEN:=512}" "${BATCH:=4}" "${STEPS:=300}" "${LR:=1e-3}" "${WARMUP:=30}" "${K:=2}"
+: "${VOCAB:=4000}" "${SEQ_LEN:=512}" "${BATCH:=4}" "${ACCUMULATION:=1}" "${STEPS:=300}" "${LR:=1e-3}" "${WARMUP:=30}" "${K:=2}"
 : "${LAYERS:=6}" "${WIDTH:=256}" "${HEADS:=4}" "${CCA_LAYERS:=2,5}" "${VALID_FRACTION:=0.03}"
-: "${RERANK:=bm25}" "${EVAL_DOCUMENTS:=200}"
+: "${ENCODER_LAYERS:=2}" "${ENCODER_WIDTH:=128}" "${ENCODER_HEADS:=2}" "${RERANK:=bm25}" "${EVAL_DOCUMENTS:=200}"
+: "${PRECISION:=auto}"  # bf16 where the processor has it
 export RETRO_ENCODER
 mkdir -p "$out"
 
@@ -34,11 +35,12 @@ train() {  # NAME OPTION…
   local name=$1
   shift
   "$RETRO" train --out "$out/$name" --tokenizer "$out/tokenizer.model" --corpus "$out/corpus" --layers "$LAYERS" --width "$WIDTH" \
-    --heads "$HEADS" --seq-len "$SEQ_LEN" --batch-size "$BATCH" --steps "$STEPS" --lr "$LR" --warmup "$WARMUP" \
-    --valid-every $((STEPS / 5)) --save-every "$STEPS" "$@"
+    --heads "$HEADS" --seq-len "$SEQ_LEN" --batch-size "$BATCH" --accumulation "$ACCUMULATION" --precision "$PRECISION" --steps "$STEPS" --lr "$LR" --warmup "$WARMUP" \
+    --valid-every $(((STEPS + 9) / 10)) --save-every $(((STEPS + 9) / 10)) "$@"
 }
 train gpt
-train retro --retro --k "$K" --cca-layers "$CCA_LAYERS" --db "$out/db" --neighbours "$out/neighbours-train" \
+train retro --retro --k "$K" --cca-layers "$CCA_LAYERS" --encoder-layers "$ENCODER_LAYERS" \
+  --encoder-width "$ENCODER_WIDTH" --encoder-heads "$ENCODER_HEADS" --db "$out/db" --neighbours "$out/neighbours-train" \
   --valid-neighbours "$out/neighbours-valid"
 
 last=$(printf 'step-%06d' "$STEPS")
