@@ -119,7 +119,12 @@ void Engine::State::AdmitWaiting() {
 
 void Engine::State::EndAll() {
   batch.EndAll();
-  for (const Task& task : std::exchange(waiting, {})) {
+  std::deque<Task> left;
+  {
+    const std::lock_guard lock(mutex);
+    left = std::exchange(waiting, {});
+  }
+  for (const Task& task : left) {
     task->event = {.finished = true, .finish_reason = FinishReason::kCancelled};
     task->Tell();
   }
@@ -127,6 +132,7 @@ void Engine::State::EndAll() {
 
 void Engine::State::Enqueue(Task task) {
   const std::lock_guard lock(mutex);
+  if (stopping) Throw(ErrorCode::kUnavailable, "the engine is shutting down");
   const int64_t tokens = task->sequence.prompt_tokens();
   if (stats.waiting >= limits.max_queued || stats.waiting_tokens + tokens > limits.max_queued_tokens) {
     Throw(ErrorCode::kUnavailable, "{} requests with {} prompt tokens wait already: try again later", stats.waiting,

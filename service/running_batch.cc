@@ -175,10 +175,17 @@ void RunningBatch::Advance(Share& share) {
     if (cache_->length(task.slot) < task.prefill_tokens()) return;
     task.stage = Stage::kDecoding;
   }
-  if (task.request.max_new_tokens > 0) return TakeChosen(share.task);
-  task.event.finished = true;
-  news_.push_back(share.task);
-  Release(task);
+  if (task.request.max_new_tokens == 0) {
+    task.event.finished = true;
+    news_.push_back(share.task);
+    return Release(task);
+  }
+  try {
+    TakeChosen(share.task);
+  } catch (...) {
+    // A token that the tokenizer does not know, say.
+    Fail(share.task, std::current_exception());
+  }
 }
 
 void RunningBatch::TakeChosen(const Task& task) {
@@ -212,7 +219,7 @@ void RunningBatch::TellNews() {
 
 void RunningBatch::EndAll() {
   for (const Task& task : tasks_) {
-    task->event = {.text = task->sequence.Finish(), .finished = true, .finish_reason = FinishReason::kCancelled};
+    task->event = {.finished = true, .finish_reason = FinishReason::kCancelled};
     task->Tell();
     Release(*task);
   }

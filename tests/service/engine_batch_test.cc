@@ -153,5 +153,36 @@ INSTANTIATE_TEST_SUITE_P(Networks, EngineBatch,
                                          Case{"gpt2", WeightPrecision::kInt8, true}),
                          [](const auto& info) { return "Case" + std::to_string(info.index); });
 
+// Weights of 4 bits, heads that share keys, and prompts beyond one block of attention.
+TEST(EngineSmolLm2, RequestsTogetherGetWhatTheyGetAlone) {
+  ThreadPool pool(2);
+  const std::shared_ptr<const Decoder> decoder = LoadDecoder(
+      std::filesystem::path(RETRO_DEPS_DIR) / "models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf", pool);
+  const auto tokenizer = std::make_shared<ByteTokenizer>();
+  Engine engine(decoder, tokenizer, {.prefill_slice = 50}, 2);
+  std::mt19937 random(5);
+  std::vector<EngineRequest> requests(7);
+  std::vector<std::unique_ptr<Asked>> asked;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    // Bytes, which the tokenizer of the test knows, though not by these names.
+    for (size_t count = i < 2 ? 150 : 20 * i; count > 0; --count) {
+      requests[i].prompt.push_back(static_cast<TokenId>(random() % 256));
+    }
+    if (i > 4) requests[i].prompt = requests[i - 1].prompt;
+    requests[i].max_new_tokens = 6;
+    requests[i].top_log_probs = 0;
+    if (i % 2 == 0) requests[i].sampling = {.temperature = 1, .top_k = 40, .seed = i};
+    asked.push_back(std::make_unique<Asked>(engine, requests[i]));
+  }
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const EngineRequest& request = requests[i];
+    const Generation expected = Generate(*decoder, *tokenizer, std::vector<std::vector<TokenId>>{request.prompt},
+                                         {.max_new_tokens = 6, .sampling = request.sampling, .log_probs = true}, pool)
+                                    .front();
+    EXPECT_EQ(asked[i]->Wait().tokens, expected.tokens);
+    EXPECT_EQ(asked[i]->Wait().log_probs, expected.log_probs);
+  }
+}
+
 }  // namespace
 }  // namespace retro

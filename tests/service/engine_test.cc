@@ -227,6 +227,39 @@ TEST_F(EngineTest, LogitsThatAreNotFiniteFailTheirOwnRequestOnly) {
   EXPECT_EQ(bad.Wait().text, "xx");
 }
 
+TEST_F(EngineTest, ATokenThatTheTokenizerDoesNotKnowFailsItsOwnRequestOnly) {
+  class Short final : public Tokenizer {
+   public:
+    using Tokenizer::Decode;
+    void Encode(std::string_view text, const EncodeOptions& options, std::vector<TokenId>& ids) const override {
+      bytes_.Encode(text, options, ids);
+    }
+    std::string Decode(std::span<const TokenId> ids, const DecodeOptions& options) const override {
+      if (std::ranges::find(ids, '!') != ids.end()) Throw(ErrorCode::kInvalidArgument, "no such token");
+      return bytes_.Decode(ids, options);
+    }
+    size_t vocab_size() const override { return bytes_.vocab_size(); }
+    const SpecialTokens& special() const override { return bytes_.special(); }
+    bool IsSpecial(TokenId id) const override { return bytes_.IsSpecial(id); }
+    std::optional<TokenId> Find(std::string_view token) const override { return bytes_.Find(token); }
+    std::string_view Spelling(TokenId id) const override { return bytes_.Spelling(id); }
+    std::string_view kind() const override { return bytes_.kind(); }
+    const std::string& fingerprint() const override { return bytes_.fingerprint(); }
+
+   private:
+    ByteTokenizer bytes_;
+  };
+  decoder_ = std::make_shared<ToyDecoder>(100, [](std::span<const TokenId> tokens) {
+    return ToyDecoder::Peak(tokens[0] == 'b' && tokens.size() == 4 ? '!' : 'x');
+  });
+  engine_ = std::make_unique<Engine>(decoder_, std::make_shared<Short>(), EngineLimits{}, 1);
+  Asked bad(*engine_, {.prompt = {'b', '>'}, .max_new_tokens = 6}),
+      good(*engine_, {.prompt = {'g', '>'}, .max_new_tokens = 6});
+  EXPECT_EQ(good.Wait().text, "xxxxxx");
+  EXPECT_EQ(bad.Wait().text, "xx");
+  EXPECT_ERROR(std::rethrow_exception(bad.Wait().error), ErrorCode::kInvalidArgument, "no such token");
+}
+
 TEST_F(EngineTest, TextsAreThoseOfGenerate) {
   const std::vector<std::string> texts = {"naïve 日本 😀 \xFF end", "ab##c", "Paris.\nQuestion: what", "one two",
                                           "日\xE6\x97"};
