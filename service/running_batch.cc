@@ -70,11 +70,11 @@ void RunningBatch::Step() {
     ReadLogits();
     for (Share& share : shares_) Advance(share);
   }
+  shares_.clear();
   RemoveReleased();
 }
 
 void RunningBatch::PlanStep() {
-  shares_.clear();
   int64_t left = limits_.prefill_slice;
   for (const Task& task : tasks_) {
     if (task->stage == Stage::kDecoding) {
@@ -116,12 +116,9 @@ void RunningBatch::CopyPrefix(EngineTask& task) {
 
 bool RunningBatch::Forward() {
   std::vector<SequenceInput> inputs;
-  size_t row = 0;
-  for (Share& share : shares_) {
-    if (share.tokens.empty()) continue;
-    share.row = row;
-    row += share.logits == LogitsFor::kAllTokens ? share.tokens.size() : share.logits == LogitsFor::kLastToken;
-    inputs.push_back({share.task->slot, share.tokens, share.logits});
+  for (const Share& share : shares_) {
+    // A prompt of one token, of which nothing but itself is asked.
+    if (!share.tokens.empty()) inputs.push_back({share.task->slot, share.tokens, share.logits});
   }
   try {
     decoder_.Forward(*cache_, inputs, LogitsFor::kNone, logits_, pool_);

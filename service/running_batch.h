@@ -53,7 +53,6 @@ class RunningBatch {
     std::span<const TokenId> tokens;
     int64_t first;  // place of the first one in the sequence
     LogitsFor logits;
-    size_t row = 0;  // of the logits: the share's first one
     std::exception_ptr error = {};
   };
 
@@ -62,7 +61,7 @@ class RunningBatch {
   void CopyPrefix(EngineTask& task);
   bool Forward();
   void ReadLogits();
-  // Of token `index` of a share, whose logits are those of `row`.
+  // Of token `index` of a share, whose logits are `row`.
   void ReadRow(Share& share, int64_t index, std::span<const float> row) const;
   void Advance(Share& share);
   void TakeChosen(const Task& task);
