@@ -31,6 +31,9 @@ void CheckSequence(const CpuKvCache& cache, int sequence) {
   if (sequence < 0 || sequence >= cache.num_sequences()) {
     Throw(ErrorCode::kInvalidArgument, "sequence {}: the cache has {}", sequence, cache.num_sequences());
   }
+  if (cache.capacity_of(sequence) == 0) {
+    Throw(ErrorCode::kInvalidArgument, "sequence {} was removed from the cache", sequence);
+  }
 }
 
 void CheckTokens(int sequence, std::span<const TokenId> tokens, int64_t vocab_size) {
@@ -50,8 +53,8 @@ CpuDecoder::CpuDecoder(DecoderSource source, WeightPrecision precision, ThreadPo
 }
 
 std::unique_ptr<KvCache> CpuDecoder::NewCache(int num_sequences, int64_t capacity) const {
-  if (num_sequences < 1)
-    Throw(ErrorCode::kInvalidArgument, "a cache of {} sequences: ask for 1 or more", num_sequences);
+  if (num_sequences < 0)
+    Throw(ErrorCode::kInvalidArgument, "a cache of {} sequences: ask for 0 or more", num_sequences);
   if (capacity < 1 || capacity > config().context_len) {
     Throw(ErrorCode::kInvalidArgument, "a cache of {} tokens a sequence: the model's context is 1 to {}", capacity,
           config().context_len);
@@ -68,16 +71,16 @@ void CpuDecoder::Forward(KvCache& any_cache, std::span<const SequenceInput> inpu
                          std::vector<float>& logits, ThreadPool& pool) const {
   CpuKvCache& cache = Own(any_cache, config());
   Check(cache, inputs);
+  const std::vector<Pass> passes = SplitIntoPasses(cache, inputs, which);
   int64_t num_logit_rows = 0;
-  if (which == LogitsFor::kLastToken) num_logit_rows = std::ssize(inputs);
-  if (which == LogitsFor::kAllTokens) {
-    for (const SequenceInput& input : inputs) num_logit_rows += std::ssize(input.tokens);
+  for (const Pass& pass : passes) {
+    for (const PassRun& run : pass) num_logit_rows += run.num_logits;
   }
   logits.resize(num_logit_rows * config().vocab_size);
   float* next = logits.data();
-  for (const Pass& pass : SplitIntoPasses(cache, inputs)) {
+  for (const Pass& pass : passes) {
     RunLayers(cache, pass, pool);
-    next += Project(cache, pass, which, next, pool) * config().vocab_size;
+    next += Project(cache, pass, next, pool) * config().vocab_size;
   }
   for (const SequenceInput& input : inputs) cache.Advance(input.sequence, std::ssize(input.tokens));
 }
@@ -92,11 +95,11 @@ void CpuDecoder::SetNeighbours(KvCache& any_cache, int sequence, int64_t end, co
 void CpuDecoder::CheckNeighbours(const CpuKvCache& cache, int sequence, int64_t end,
                                  const ChunkNeighbours& neighbours) const {
   CheckSequence(cache, sequence);
-  if (end <= cache.length(sequence) || end > cache.capacity()) {
+  if (end <= cache.length(sequence) || end > cache.capacity_of(sequence)) {
     Throw(ErrorCode::kInvalidArgument,
           "sequence {}: neighbours of a chunk that ends after {} tokens: it must end after the {} that went through "
           "already, and within the cache's {}",
-          sequence, end, cache.length(sequence), cache.capacity());
+          sequence, end, cache.length(sequence), cache.capacity_of(sequence));
   }
   for (const std::vector<TokenId>& neighbour : neighbours) {
     if (std::ssize(neighbour) > config().retro->neighbour_len) {
@@ -118,17 +121,18 @@ void CpuDecoder::Check(const CpuKvCache& cache, std::span<const SequenceInput> i
     seen[input.sequence] = true;
     const int64_t count = std::ssize(input.tokens), length = cache.length(input.sequence);
     if (count == 0) Throw(ErrorCode::kInvalidArgument, "sequence {}: no tokens to append", input.sequence);
-    if (count > cache.capacity() - length) {
+    if (count > cache.capacity_of(input.sequence) - length) {
       Throw(ErrorCode::kInvalidArgument,
             "sequence {}: {} tokens after {} exceed the cache's {}: shorten the input, or make the cache larger (at "
             "most the model's context of {})",
-            input.sequence, count, length, cache.capacity(), config().context_len);
+            input.sequence, count, length, cache.capacity_of(input.sequence), config().context_len);
     }
     CheckTokens(input.sequence, input.tokens, config().vocab_size);
   }
 }
 
-std::vector<Pass> CpuDecoder::SplitIntoPasses(const CpuKvCache& cache, std::span<const SequenceInput> inputs) {
+std::vector<Pass> CpuDecoder::SplitIntoPasses(const CpuKvCache& cache, std::span<const SequenceInput> inputs,
+                                              LogitsFor which) {
   std::vector<Pass> passes;
   int64_t row = kMaxPassRows;
   for (const SequenceInput& input : inputs) {
@@ -140,7 +144,10 @@ std::vector<Pass> CpuDecoder::SplitIntoPasses(const CpuKvCache& cache, std::span
       const auto tokens = rest.first(std::min<size_t>(rest.size(), kMaxPassRows - row));
       const int64_t position = cache.length(input.sequence) + (std::ssize(input.tokens) - std::ssize(rest));
       rest = rest.subspan(tokens.size());
-      passes.back().push_back({input.sequence, position, row, tokens, rest.empty()});
+      int64_t num_logits = 0;
+      if (input.logits.value_or(which) == LogitsFor::kAllTokens) num_logits = std::ssize(tokens);
+      if (input.logits.value_or(which) == LogitsFor::kLastToken && rest.empty()) num_logits = 1;
+      passes.back().push_back({input.sequence, position, row, tokens, num_logits});
       row += std::ssize(tokens);
     }
   }
@@ -244,9 +251,9 @@ void CpuDecoder::StoreKeysAndValues(CpuKvCache& cache, const PassRun& run, int64
     const float* key = row + config().num_heads * head_dim;
     const float* value = key + num_kv_heads * head_dim;
     for (int64_t head = 0; head < num_kv_heads; ++head) {
-      const int64_t at = (run.position + i) * head_dim;
-      std::copy_n(key + head * head_dim, head_dim, cache.Keys(run.sequence, layer, head) + at);
-      std::copy_n(value + head * head_dim, head_dim, cache.Values(run.sequence, layer, head) + at);
+      const int64_t position = run.position + i;
+      StoreKey(key + head * head_dim, head_dim, position, cache.Keys(run.sequence, layer, head));
+      std::copy_n(value + head * head_dim, head_dim, cache.Values(run.sequence, layer, head) + position * head_dim);
     }
   }
 }
@@ -264,7 +271,8 @@ void CpuDecoder::AttendBlock(CpuKvCache& cache, const PassRun& run, int64_t laye
   args.head_dim = head_dim;
   args.keys = cache.Keys(run.sequence, layer, kv_head);
   args.values = cache.Values(run.sequence, layer, kv_head);
-  args.key_stride = args.value_stride = head_dim;
+  args.packed_keys = true;
+  args.value_stride = head_dim;
   args.num_keys = run.position + end;
   args.causal = true;
   args.scale = 1 / std::sqrt(static_cast<float>(head_dim));
@@ -273,18 +281,16 @@ void CpuDecoder::AttendBlock(CpuKvCache& cache, const PassRun& run, int64_t laye
   Attention(args);
 }
 
-int64_t CpuDecoder::Project(CpuKvCache& cache, const Pass& pass, LogitsFor which, float* logits,
-                            ThreadPool& pool) const {
+int64_t CpuDecoder::Project(CpuKvCache& cache, const Pass& pass, float* logits, ThreadPool& pool) const {
   auto& scratch = cache.scratch();
   const int64_t dim = config().hidden_dim;
   int64_t num_wanted = 0;
   for (const PassRun& run : pass) {
-    const int64_t count = std::ssize(run.tokens);
-    const int64_t wanted = which == LogitsFor::kAllTokens ? count : which == LogitsFor::kLastToken && run.ends_input;
+    const int64_t first = run.row + std::ssize(run.tokens) - run.num_logits;
     // Rows only move towards the front, so what is wanted is packed in place.
-    std::memmove(scratch.hidden.data() + num_wanted * dim, scratch.hidden.data() + (run.row + count - wanted) * dim,
-                 wanted * dim * sizeof(float));
-    num_wanted += wanted;
+    std::memmove(scratch.hidden.data() + num_wanted * dim, scratch.hidden.data() + first * dim,
+                 run.num_logits * dim * sizeof(float));
+    num_wanted += run.num_logits;
   }
   if (num_wanted == 0) return 0;
   NormalizeRows(config(), weights_.final_norm, scratch.hidden.data(), num_wanted, scratch.normed.data(), pool);

@@ -32,7 +32,8 @@ class CpuDecoder final : public Decoder {
  private:
   void CheckNeighbours(const CpuKvCache& cache, int sequence, int64_t end, const ChunkNeighbours& neighbours) const;
   void Check(const CpuKvCache& cache, std::span<const SequenceInput> inputs) const;
-  static std::vector<Pass> SplitIntoPasses(const CpuKvCache& cache, std::span<const SequenceInput> inputs);
+  static std::vector<Pass> SplitIntoPasses(const CpuKvCache& cache, std::span<const SequenceInput> inputs,
+                                           LogitsFor which);
 
   // The final hidden rows of a pass are left in scratch().hidden.
   void RunLayers(CpuKvCache& cache, const Pass& pass, ThreadPool& pool) const;
@@ -45,7 +46,7 @@ class CpuDecoder final : public Decoder {
   void AttendBlock(CpuKvCache& cache, const PassRun& run, int64_t layer, int64_t kv_head, int64_t begin,
                    int64_t end) const;
   // Sets a row of `logits` for each row of the pass that is wanted; returns how many.
-  int64_t Project(CpuKvCache& cache, const Pass& pass, LogitsFor which, float* logits, ThreadPool& pool) const;
+  int64_t Project(CpuKvCache& cache, const Pass& pass, float* logits, ThreadPool& pool) const;
 
   int64_t qkv_dim() const { return (config().num_heads + 2 * config().num_kv_heads) * config().head_dim; }
 

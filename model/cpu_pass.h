@@ -15,7 +15,7 @@ struct PassRun {
   int64_t position;  // of the first token
   int64_t row;       // of the pass
   std::span<const TokenId> tokens;
-  bool ends_input;
+  int64_t num_logits;  // its last tokens, for which logits are wanted
 };
 
 // A sequence has at most one run.

@@ -5,6 +5,18 @@
 
 namespace retro {
 
+namespace {
+
+[[noreturn]] void ThrowFixed() {
+  Throw(ErrorCode::kInvalidArgument, "this cache's sequences are fixed: use that of the processor's engine");
+}
+
+}  // namespace
+
+int KvCache::Add(int64_t) { ThrowFixed(); }
+void KvCache::Remove(int) { ThrowFixed(); }
+void KvCache::CopyTokens(int, int64_t, int) { ThrowFixed(); }
+
 void CheckTakesNeighbours(const Decoder& decoder) {
   if (decoder.config().retro) return;
   Throw(

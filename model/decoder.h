@@ -1,11 +1,12 @@
 // A decoder-only language model on the processor, for scoring and generation: token ids in, logits out.
-// Weights stay in the precision of their file (8 or 4 bits included); long inputs run as fp32 matrix products, single
-// tokens as matrix-vector products at the memory's speed. Training and other devices: model/torch/.
+// Weights stay in the precision of their file (8 or 4 bits included); a step of a few tokens runs at the speed at which
+// memory gives them. Training and other devices: model/torch/.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -18,27 +19,38 @@ namespace retro {
 class ThreadPool;
 class TensorSource;
 
-// Keys and values of the tokens seen so far, of several sequences with lengths of their own. Belongs to one decoder;
-// one thread at a time.
+// Keys and values of the tokens seen so far, of several sequences with lengths of their own, which may come and go.
+// Belongs to one decoder; one thread at a time.
 class KvCache {
  public:
   virtual ~KvCache() = default;
-  virtual int num_sequences() const = 0;
+  virtual int num_sequences() const = 0;  // removed ones included
   virtual int64_t length(int sequence) const = 0;
-  virtual int64_t capacity() const = 0;
+  virtual int64_t capacity() const = 0;  // most tokens of a sequence
   // Forgets what follows the first `length` tokens of a sequence, and the neighbours of chunks that end after them.
   // REQUIRES: length <= length(sequence)
   virtual void Truncate(int sequence, int64_t length) = 0;
+
+  // Adds an empty sequence of at most `capacity` tokens and returns its index: that of a removed one where there is
+  // one, else num_sequences(). Throws Error(kInvalidArgument) on a capacity that is not from 1 to capacity(), or when
+  // the cache's sequences are fixed, and Error(kUnavailable) when there is no memory.
+  virtual int Add(int64_t capacity);
+  // Gives back the memory of a sequence, which must not be used again.
+  virtual void Remove(int sequence);
+  // Makes the empty sequence `to` what `from` was when it had `length` tokens, neighbours included.
+  // REQUIRES: 0 <= length <= length(from), and the capacity of `to`; to != from
+  virtual void CopyTokens(int from, int64_t length, int to);
 };
+
+// For which of the appended tokens logits are wanted.
+enum class LogitsFor { kLastToken, kAllTokens, kNone };
 
 // Tokens to append to one sequence of a cache.
 struct SequenceInput {
   int sequence = 0;
   std::span<const TokenId> tokens;
+  std::optional<LogitsFor> logits = {};  // instead of the call's
 };
-
-// For which of the appended tokens logits are wanted.
-enum class LogitsFor { kLastToken, kAllTokens, kNone };
 
 // How weights are held that the file has in 16 or 32 bits. Quantized tensors keep their own bits.
 enum class WeightPrecision { kAsStored, kInt8 };
@@ -51,7 +63,8 @@ class Decoder {
   virtual uint64_t num_parameters() const = 0;
   virtual uint64_t weight_bytes() const = 0;  // as held in memory
 
-  // `capacity`: most tokens of one sequence; at most config().context_len. Throws Error(kInvalidArgument).
+  // `capacity`: most tokens of one sequence; at most config().context_len. No sequence: they are added later. Throws
+  // Error(kInvalidArgument).
   virtual std::unique_ptr<KvCache> NewCache(int num_sequences, int64_t capacity) const = 0;
 
   // The neighbours of the chunk that ends after the first `end` tokens of a sequence: its last chunk_len tokens, or all
@@ -64,8 +77,10 @@ class Decoder {
 
   // Appends the inputs to their sequences (each sequence at most once a call; lengths may differ, no padding is
   // computed) and sets `logits` to [rows, vocab_size]: a row for the last token of each input, or for every token,
-  // inputs one after the other. Throws Error(kInvalidArgument) on a token outside the vocabulary and when a sequence
-  // would exceed the capacity; the cache is then unchanged.
+  // inputs one after the other. A token's logits depend on the tokens and the neighbours before it alone, to the last
+  // bit: not on the other inputs, nor on the calls that its sequence was cut into, nor on the pool. Throws
+  // Error(kInvalidArgument) on a token outside the vocabulary and when a sequence would exceed its capacity; the cache
+  // is then unchanged.
   virtual void Forward(KvCache& cache, std::span<const SequenceInput> inputs, LogitsFor which,
                        std::vector<float>& logits, ThreadPool& pool) const = 0;
 };

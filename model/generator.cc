@@ -6,31 +6,18 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/thread_pool.h"
-#include "model/generator_text.h"
-#include "model/sampler_softmax.h"
-#include "model/stop_strings.h"
+#include "model/generation_sequence.h"
+#include "model/log_probs.h"
 
 namespace retro {
 namespace {
 
 // What one prompt has become so far.
-struct Sequence {
-  Sequence(const Tokenizer& tokenizer, std::vector<TokenId> prompt, const GenerationOptions& options, size_t index)
-      : context(std::move(prompt)),
-        sampler(options.sampling, index),
-        token_text(tokenizer, context),
-        filter(options.stop_strings) {
-    result.prompt_tokens = static_cast<int64_t>(context.size());
-  }
-
-  std::vector<TokenId> context;  // prompt and answer
-  Sampler sampler;
-  TokenText token_text;
-  StopStringFilter filter;
-  Generation result;
+struct Answer {
+  GenerationSequence sequence;
+  Generation result = {};
   TokenId chosen = 0;
   float chosen_log_prob = 0;
-  int64_t max_new_tokens = 0;
 };
 
 class Run {
@@ -39,7 +26,7 @@ class Run {
       const GenerationCallback& callback)
       : decoder_(decoder), tokenizer_(tokenizer), options_(options), pool_(pool), callback_(callback) {
     context_len_ = ContextLen();
-    if (options.retrieve) retrieval_step_ = RetrievalStep();
+    if (options.retrieve) retrieval_step_ = RetrievalStep(decoder, options.retrieval_step);
     if (options.max_new_tokens < 1) {
       Throw(ErrorCode::kInvalidArgument, "max_new_tokens is {}: it must be at least 1", options.max_new_tokens);
     }
@@ -48,7 +35,7 @@ class Run {
   std::vector<Generation> Generate(std::span<const std::vector<TokenId>> prompts) {
     Start(prompts);
     std::vector<SequenceInput> inputs;
-    for (size_t i = 0; i < sequences_.size(); ++i) inputs.push_back({static_cast<int>(i), sequences_[i]->context});
+    for (const size_t index : active_) inputs.push_back({static_cast<int>(index), answers_[index].sequence.context()});
     if (options_.retrieve) RetrieveForPrompts();
     while (!active_.empty() && !CancelIfInterrupted()) {
       decoder_.Forward(*cache_, inputs, LogitsFor::kLastToken, logits_, pool_);
@@ -57,11 +44,15 @@ class Run {
       if (options_.retrieve) RetrieveForStep();
       inputs.clear();
       for (const size_t index : active_) {
-        inputs.push_back({static_cast<int>(index), std::span(sequences_[index]->context).last(1)});
+        inputs.push_back({static_cast<int>(index), std::span(answers_[index].sequence.context()).last(1)});
       }
     }
     std::vector<Generation> results;
-    for (auto& sequence : sequences_) results.push_back(std::move(sequence->result));
+    for (Answer& answer : answers_) {
+      const auto& sequence = answer.sequence;
+      answer.result.tokens.assign(sequence.context().begin() + sequence.prompt_tokens(), sequence.context().end());
+      results.push_back(std::move(answer.result));
+    }
     return results;
   }
 
@@ -75,22 +66,11 @@ class Run {
     return options_.context_len == 0 ? most : options_.context_len;
   }
 
-  int64_t RetrievalStep() const {
-    CheckTakesNeighbours(decoder_);
-    const int64_t chunk_len = decoder_.config().retro->chunk_len;
-    if (options_.retrieval_step < 0 || options_.retrieval_step > chunk_len) {
-      Throw(ErrorCode::kInvalidArgument,
-            "retrieval_step is {}: it must be from 1 to the chunks' {} tokens, or 0 for that", options_.retrieval_step,
-            chunk_len);
-    }
-    return options_.retrieval_step == 0 ? chunk_len : options_.retrieval_step;
-  }
-
   void Start(std::span<const std::vector<TokenId>> prompts) {
     if (prompts.empty()) Throw(ErrorCode::kInvalidArgument, "there is no prompt to continue");
     int64_t capacity = 0;
     for (size_t i = 0; i < prompts.size(); ++i) {
-      std::vector<TokenId> prompt = PromptOrBos(prompts[i]);
+      std::vector<TokenId> prompt = PromptOrBos(tokenizer_, prompts[i]);
       const int64_t left = context_len_ - static_cast<int64_t>(prompt.size());
       if (left < 1) {
         Throw(ErrorCode::kInvalidArgument,
@@ -99,28 +79,16 @@ class Run {
       }
       const int64_t max_new_tokens = std::min(options_.max_new_tokens, left);
       capacity = std::max(capacity, static_cast<int64_t>(prompt.size()) + max_new_tokens);
-      sequences_.push_back(std::make_unique<Sequence>(tokenizer_, std::move(prompt), options_, i));
-      sequences_.back()->max_new_tokens = max_new_tokens;
+      answers_.push_back({GenerationSequence(tokenizer_, std::move(prompt), options_, i, max_new_tokens)});
+      answers_.back().result.prompt_tokens = answers_.back().sequence.prompt_tokens();
       active_.push_back(i);
     }
     cache_ = decoder_.NewCache(static_cast<int>(prompts.size()), capacity);
   }
 
-  std::vector<TokenId> PromptOrBos(const std::vector<TokenId>& prompt) const {
-    if (!prompt.empty()) return prompt;
-    const auto bos = tokenizer_.special().bos;
-    if (!bos) {
-      Throw(ErrorCode::kInvalidArgument,
-            "the prompt is empty, and the tokenizer has no beginning-of-sequence token to start from: give a prompt");
-    }
-    return {*bos};
-  }
-
   void RetrieveForPrompts() {
-    const int64_t chunk_len = decoder_.config().retro->chunk_len;
     for (const size_t index : active_) {
-      const int64_t length = sequences_[index]->result.prompt_tokens;
-      for (int64_t end = (length - 1) % chunk_len + 1; end <= length; end += chunk_len) AddQuery(index, end);
+      for (const int64_t end : answers_[index].sequence.PromptChunkEnds(chunk_len())) AddQuery(index, end);
     }
     Retrieve();
   }
@@ -128,15 +96,14 @@ class Run {
   // For the sequences whose last token, which is not through the decoder yet, ends a chunk.
   void RetrieveForStep() {
     for (const size_t index : active_) {
-      const Sequence& sequence = *sequences_[index];
-      if (sequence.result.tokens.size() % retrieval_step_ == 0) AddQuery(index, std::ssize(sequence.context));
+      const GenerationSequence& sequence = answers_[index].sequence;
+      if (sequence.EndsChunk(retrieval_step_)) AddQuery(index, std::ssize(sequence.context()));
     }
     Retrieve();
   }
 
   void AddQuery(size_t index, int64_t end) {
-    const int64_t length = std::min(end, decoder_.config().retro->chunk_len);
-    queries_.push_back({index, end, std::span(sequences_[index]->context).subspan(end - length, length)});
+    queries_.push_back(answers_[index].sequence.Query(index, end, chunk_len()));
   }
 
   void Retrieve() {
@@ -152,57 +119,42 @@ class Run {
   void Choose() {
     const size_t vocab_size = logits_.size() / active_.size();
     pool_.ParallelFor(active_.size(), [&](size_t row) {
-      Sequence& sequence = *sequences_[active_[row]];
+      Answer& answer = answers_[active_[row]];
       const auto logits = std::span(logits_).subspan(row * vocab_size, vocab_size);
-      sequence.chosen = sequence.sampler.Sample(logits, sequence.context);
-      if (options_.log_probs) {
-        sequence.chosen_log_prob = static_cast<float>(logits[sequence.chosen] - LogSumExp(logits));
-      }
+      answer.chosen = answer.sequence.Choose(logits);
+      if (options_.log_probs) answer.chosen_log_prob = RowLogProbs(logits).Of(answer.chosen);
     });
   }
 
   // Adds the chosen token to its sequence and tells the callback; true when the sequence has ended.
   bool Take(size_t index) {
-    Sequence& sequence = *sequences_[index];
-    Generation& result = sequence.result;
-    if (std::ranges::find(options_.stop_tokens, sequence.chosen) != options_.stop_tokens.end()) {
-      return End(index, FinishReason::kStop, "");
-    }
-    sequence.context.push_back(sequence.chosen);
-    result.tokens.push_back(sequence.chosen);
-    if (options_.log_probs) result.log_probs.push_back(sequence.chosen_log_prob);
-    const std::string text = sequence.filter.Push(sequence.token_text.Push(sequence.chosen));
-    if (sequence.filter.stopped()) return End(index, FinishReason::kStop, text);
-    if (static_cast<int64_t>(result.tokens.size()) == sequence.max_new_tokens) {
-      return End(index, FinishReason::kLength, text);
-    }
-    result.text += text;
-    if (!callback_ || callback_({index, text, false})) return false;
-    result.text += Rest(sequence);
+    Answer& answer = answers_[index];
+    Generation& result = answer.result;
+    const GenerationSequence::Step step = answer.sequence.Take(answer.chosen);
+    if (step.taken && options_.log_probs) result.log_probs.push_back(answer.chosen_log_prob);
+    if (step.finished) return End(index, *step.finished, step.text);
+    result.text += step.text;
+    if (!callback_ || callback_({index, step.text, false})) return false;
+    result.text += answer.sequence.Finish();
     result.finish_reason = FinishReason::kCancelled;
     return true;
   }
 
-  // What was held back. It may still hold a stop string, in characters that waited for a token of theirs.
-  static std::string Rest(Sequence& sequence) {
-    std::string rest = sequence.filter.Push(sequence.token_text.Finish());
-    return rest + sequence.filter.Finish();
-  }
-
-  bool End(size_t index, FinishReason reason, const std::string& last_text) {
-    Sequence& sequence = *sequences_[index];
-    const std::string text = last_text + Rest(sequence);
-    sequence.result.text += text;
-    sequence.result.finish_reason = sequence.filter.stopped() ? FinishReason::kStop : reason;
-    if (callback_ && !callback_({index, text, true})) sequence.result.finish_reason = FinishReason::kCancelled;
+  bool End(size_t index, FinishReason reason, const std::string& text) {
+    Generation& result = answers_[index].result;
+    result.text += text;
+    result.finish_reason = reason;
+    if (callback_ && !callback_({index, text, true})) result.finish_reason = FinishReason::kCancelled;
     return true;
   }
 
   bool CancelIfInterrupted() {
     if (!Interrupted()) return false;
-    for (const size_t index : active_) End(index, FinishReason::kCancelled, "");
+    for (const size_t index : active_) End(index, FinishReason::kCancelled, answers_[index].sequence.Finish());
     return true;
   }
+
+  int64_t chunk_len() const { return decoder_.config().retro->chunk_len; }
 
   const Decoder& decoder_;
   const Tokenizer& tokenizer_;
@@ -211,7 +163,7 @@ class Run {
   const GenerationCallback& callback_;
   int64_t context_len_ = 0, retrieval_step_ = 0;
   std::vector<RetrievalQuery> queries_;
-  std::vector<std::unique_ptr<Sequence>> sequences_;
+  std::vector<Answer> answers_;
   std::vector<size_t> active_;  // not finished, in order
   std::unique_ptr<KvCache> cache_;
   std::vector<float> logits_;  // [active, vocab_size]

@@ -1,10 +1,9 @@
 // Keys and values of a CpuDecoder's sequences in fp32, and the buffers that its passes work in, kept so that a token
-// allocates nothing. One thread at a time.
+// allocates nothing. Keys lie in panels of 16 tokens (StoreKey), as attention reads them. One thread at a time.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "model/decoder.h"
@@ -23,16 +22,23 @@ struct AttendingRows {
 
 class CpuKvCache final : public KvCache {
  public:
-  // REQUIRES: num_sequences > 0, 0 < capacity
+  // REQUIRES: num_sequences >= 0, 0 < capacity
   CpuKvCache(const DecoderConfig& config, int num_sequences, int64_t capacity);
 
   int num_sequences() const override { return static_cast<int>(sequences_.size()); }
   int64_t length(int sequence) const override { return sequences_[sequence].length; }
   int64_t capacity() const override { return capacity_; }
   void Truncate(int sequence, int64_t length) override;
+  int Add(int64_t capacity) override;
+  void Remove(int sequence) override;
+  void CopyTokens(int from, int64_t length, int to) override;
 
-  // Row 0 of the keys or the values of a layer and key-value head: [capacity, head_dim], rows one after the other.
+  // Most tokens of this sequence; 0 when it was removed.
+  int64_t capacity_of(int sequence) const { return sequences_[sequence].capacity; }
+
+  // The keys of a layer and key-value head: panels of 16 tokens, [head_dim, 16] each.
   float* Keys(int sequence, int64_t layer, int64_t kv_head) { return At(sequence, 2 * layer, kv_head); }
+  // Their values: [tokens, head_dim], rows one after the other.
   float* Values(int sequence, int64_t layer, int64_t kv_head) { return At(sequence, 2 * layer + 1, kv_head); }
 
   // REQUIRES: the decoder has chunked cross-attention
@@ -54,17 +60,22 @@ class CpuKvCache final : public KvCache {
 
  private:
   struct Sequence {
-    std::unique_ptr<float[]> rows;               // [num_layers, keys and values, num_kv_heads, capacity, head_dim]
+    std::unique_ptr<float[]> rows;               // [num_layers, keys and values, num_kv_heads, whole panels, head_dim]
     std::unique_ptr<NeighbourCache> neighbours;  // null without chunked cross-attention
-    int64_t length = 0;
+    int64_t length = 0, capacity = 0;
   };
 
+  Sequence NewSequence(int64_t capacity) const;
+  // Floats of the keys or values of a layer and head.
+  int64_t SlabSize(const Sequence& sequence) const;
+  int64_t num_slabs() const { return 2 * config_.num_layers * config_.num_kv_heads; }
   float* At(int sequence, int64_t slab, int64_t kv_head) {
-    return sequences_[sequence].rows.get() + (slab * num_kv_heads_ + kv_head) * capacity_ * head_dim_;
+    const Sequence& of = sequences_[sequence];
+    return of.rows.get() + (slab * config_.num_kv_heads + kv_head) * SlabSize(of);
   }
 
-  int64_t num_layers_, num_kv_heads_, head_dim_, capacity_;
-  std::optional<RetroConfig> retro_;
+  DecoderConfig config_;
+  int64_t capacity_;
   std::vector<Sequence> sequences_;
   Scratch scratch_;
 };

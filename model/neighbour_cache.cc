@@ -21,6 +21,13 @@ void NeighbourCache::Set(int64_t end, const ChunkNeighbours& neighbours) {
 
 void NeighbourCache::Truncate(int64_t length) { chunks_.erase(chunks_.upper_bound(length), chunks_.end()); }
 
+void NeighbourCache::CopyFrom(const NeighbourCache& other, int64_t length) {
+  for (const auto& [end, chunk] : other.chunks_) {
+    if (end <= length) Set(end, chunk.neighbours);
+  }
+  std::copy_n(other.activations_.get(), length * hidden_dim_, activations_.get());
+}
+
 void NeighbourCache::AppendAttending(int64_t begin, int64_t end, std::vector<Attending>& attending) {
   // The chunk that acts on `begin` is the last one to end at it or before: at begin + 1 tokens.
   auto chunk = chunks_.upper_bound(begin + 1);

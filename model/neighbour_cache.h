@@ -38,6 +38,9 @@ class NeighbourCache {
   // Forgets the neighbours of chunks that end after `length` tokens.
   void Truncate(int64_t length);
 
+  // What `other` had when its sequence had `length` tokens. REQUIRES: nothing was set here yet
+  void CopyFrom(const NeighbourCache& other, int64_t length);
+
   // A chunk and the positions that attend to its neighbours.
   struct Attending {
     NeighbourChunk* chunk;

@@ -7,8 +7,8 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/thread_pool.h"
+#include "model/log_probs.h"
 #include "model/sampler.h"
-#include "model/sampler_softmax.h"
 
 namespace retro {
 namespace {
@@ -68,7 +68,7 @@ class Scoring {
     pool_.ParallelFor(end - begin, [&](size_t row) {
       const auto logits = std::span(logits_).subspan(row * vocab_size, vocab_size);
       const TokenId next = tokens_[begin + row + 1];
-      scores_.log_probs[begin + row + 1] = static_cast<float>(logits[next] - LogSumExp(logits));
+      scores_.log_probs[begin + row + 1] = RowLogProbs(logits).Of(next);
       greedy_[row] = MostProbable(logits);
     });
     // Bits of one vector share bytes, so they are set on one thread.

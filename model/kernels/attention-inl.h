@@ -1,5 +1,6 @@
 // Attention in blocks of rows and keys with a running softmax: scores never exceed one block, and both products run on
-// the tiles of the fp32 GEMM.
+// the tiles of the fp32 GEMM. Blocks of keys begin at the same ones for every row, and what a row does not see counts
+// as nothing, so that its result does not depend on the rows beside it.
 //
 // A row is one head of one query; rows of a query lie together, so the keys that rows see never become fewer.
 #pragma once
@@ -12,9 +13,6 @@
 
 namespace retro::kernels {
 namespace {
-
-// With fewer rows keys are read as they lie; with more it pays to reorder them into panels.
-constexpr int64_t kFewRows = 6;
 
 inline int64_t Lower(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t RoundUp(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
@@ -82,14 +80,17 @@ void PackKeys(const AttentionArgs& args, int64_t begin, int64_t count, float* pa
   }
 }
 
-void ScoresFromPanels(const AttentionArgs& args, int64_t begin, int64_t count, int64_t first_row,
-                      const AttentionBlock& block) {
-  PackKeys(args, begin, count, block.panels);
+void Scores(const AttentionArgs& args, int64_t begin, int64_t count, int64_t first_row, const AttentionBlock& block) {
+  const float* panels = args.keys + begin * args.head_dim;
+  if (!args.packed_keys) {
+    PackKeys(args, begin, count, block.panels);
+    panels = block.panels;
+  }
   Gemm({.x = block.queries + first_row * args.head_dim,
         .x_stride = args.head_dim,
         .num_rows = block.num_rows - first_row,
         .depth = args.head_dim,
-        .panels = block.panels,
+        .panels = panels,
         .row_stride = kPanel,
         .panel_stride = args.head_dim * kPanel,
         .num_panels = (count + kPanel - 1) / kPanel,
@@ -97,39 +98,6 @@ void ScoresFromPanels(const AttentionArgs& args, int64_t begin, int64_t count, i
         .c_stride = kAttentionKeys,
         .accumulate = false,
         .streaming = false});
-}
-
-template <int R>
-void Dots(const float* queries, int64_t dim, const float* key, float* scores) {
-  Floats sums[R];
-  for (int r = 0; r < R; ++r) sums[r] = Set(0.0f);
-  ForLanes(dim, [&](int64_t i, int count) {
-    const Floats lanes = LoadLanes(key + i, count);
-    for (int r = 0; r < R; ++r) sums[r] = Fma(lanes, LoadLanes(queries + r * dim + i, count), sums[r]);
-  });
-  for (int r = 0; r < R; ++r) scores[r * kAttentionKeys] = Sum(sums[r]);
-}
-
-void ScoresFromRows(const AttentionArgs& args, int64_t begin, int64_t count, int64_t first_row,
-                    const AttentionBlock& block) {
-  for (int64_t j = 0; j < count; ++j) {
-    const float* key = args.keys + (begin + j) * args.key_stride;
-    for (int64_t r = first_row; r < block.num_rows;) {
-      const float* queries = block.queries + r * args.head_dim;
-      float* scores = block.scores + r * kAttentionKeys + j;
-      const int64_t left = block.num_rows - r;
-      if (left >= 3) {
-        Dots<3>(queries, args.head_dim, key, scores);
-        r += 3;
-      } else if (left == 2) {
-        Dots<2>(queries, args.head_dim, key, scores);
-        r += 2;
-      } else {
-        Dots<1>(queries, args.head_dim, key, scores);
-        r += 1;
-      }
-    }
-  }
 }
 
 void AddBias(const AttentionArgs& args, int64_t begin, int64_t count, int64_t row_of_call, float* scores) {
@@ -203,11 +171,7 @@ void AttendBlock(const AttentionArgs& args, int64_t first_row, const AttentionBl
     const int64_t count = Lower(kAttentionKeys, end - begin);
     int64_t r = 0;  // the first row that sees any of these keys
     while (Visible(args, first_row + r) <= begin) ++r;
-    if (block.num_rows - r < kFewRows) {
-      ScoresFromRows(args, begin, count, r, block);
-    } else {
-      ScoresFromPanels(args, begin, count, r, block);
-    }
+    Scores(args, begin, count, r, block);
     for (int64_t i = r; i < block.num_rows; ++i) Weigh(args, begin, count, first_row + i, i, block);
     AddValues(args, begin, count, r, block);
   }

@@ -14,22 +14,20 @@ constexpr int kPanelVectors = kPanel / kLanes;
 // How far ahead of their use weights are asked for when they come from memory.
 constexpr int64_t kPrefetchRows = 40;
 
-// R rows by P panels. Few rows are split along the depth in U interleaved sums, so that one addition need not wait for
-// another.
-template <int R, int P, int U, bool streaming>
+// R rows by P panels. Every sum runs along the depth in one order, whatever R and P are: a row's result does not depend
+// on the rows beside it.
+template <int R, int P, bool streaming>
 void GemmTile(const KernelTable::GemmArgs& args, const float* x, const float* panels, float* c) {
   constexpr int kVectors = P * kPanelVectors;
-  Floats sums[U][R][kVectors];
-  for (int u = 0; u < U; ++u) {
-    for (int r = 0; r < R; ++r) {
-      for (int v = 0; v < kVectors; ++v) sums[u][r][v] = Set(0.0f);
-    }
+  Floats sums[R][kVectors];
+  for (int r = 0; r < R; ++r) {
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = Set(0.0f);
   }
   const float* rows[R];
   for (int r = 0; r < R; ++r) rows[r] = x + r * args.x_stride;
-  const auto step = [&](int64_t k, int u) __attribute__((always_inline)) {
+  for (int64_t k = 0; k < args.depth; ++k) {
     Floats weights[kVectors];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       const float* panel = panels + v / kPanelVectors * args.panel_stride + v % kPanelVectors * kLanes;
       weights[v] = Load(panel + k * args.row_stride);
@@ -38,55 +36,48 @@ void GemmTile(const KernelTable::GemmArgs& args, const float* x, const float* pa
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const Floats value = Set(rows[r][k]);
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sums[u][r][v] = Fma(value, weights[v], sums[u][r][v]);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) sums[r][v] = Fma(value, weights[v], sums[r][v]);
     }
-  };
-  int64_t k = 0;
-  for (; k + U <= args.depth; k += U) {
-#pragma GCC unroll 4
-    for (int u = 0; u < U; ++u) step(k + u, u);
   }
-  for (; k < args.depth; ++k) step(k, 0);
   for (int r = 0; r < R; ++r) {
     for (int v = 0; v < kVectors; ++v) {
-      Floats sum = sums[0][r][v];
-      for (int u = 1; u < U; ++u) sum = sum + sums[u][r][v];
-      float* to = c + r * args.c_stride + v * kLanes;
-      Store(to, args.accumulate ? Load(to) + sum : sum);
+      float* to = c + r * args.c_stride + v / kPanelVectors * kPanel + v % kPanelVectors * kLanes;
+      Store(to, args.accumulate ? Load(to) + sums[r][v] : sums[r][v]);
     }
   }
 }
 
 template <int R, int P, bool streaming>
 void GemmRows(const KernelTable::GemmArgs& args, int64_t num_rows, const float* x, const float* panels, float* c) {
-  if (num_rows == R) {
-    constexpr int kChains = R * P * kPanelVectors;
-    return GemmTile < R, P, kChains <= 2 ? 4 : (kChains <= 4 ? 2 : 1), streaming > (args, x, panels, c);
-  }
+  if (num_rows == R) return GemmTile<R, P, streaming>(args, x, panels, c);
   if constexpr (R > 1) GemmRows<R - 1, P, streaming>(args, num_rows, x, panels, c);
 }
 
-// Rows are split evenly: 8 of at most 6 run as 4 and 4.
-template <int P, bool streaming>
-void GemmPanels(const KernelTable::GemmArgs& args, const float* panels, float* c) {
-  const int64_t groups = (args.num_rows + kTileRows - 1) / kTileRows;
-  for (int64_t group = 0; group < groups; ++group) {
-    const int64_t begin = group * args.num_rows / groups, end = (group + 1) * args.num_rows / groups;
-    GemmRows<kTileRows, P, streaming>(args, end - begin, args.x + begin * args.x_stride, panels,
-                                      c + begin * args.c_stride);
+// Groups of P panels from `panel` on, in tiles of at most R rows; returns the first panel that is left. Rows are split
+// evenly: 8 of at most 6 run as 4 and 4.
+template <int R, int P, bool streaming>
+int64_t GemmPanels(const KernelTable::GemmArgs& args, int64_t panel) {
+  const int64_t groups = (args.num_rows + R - 1) / R;
+  for (; panel + P <= args.num_panels; panel += P) {
+    for (int64_t group = 0; group < groups; ++group) {
+      const int64_t begin = group * args.num_rows / groups, end = (group + 1) * args.num_rows / groups;
+      GemmRows<R, P, streaming>(args, end - begin, args.x + begin * args.x_stride,
+                                args.panels + panel * args.panel_stride,
+                                args.c + begin * args.c_stride + panel * kPanel);
+    }
   }
+  return panel;
 }
 
+// Few rows take several panels at a time, so that one addition need not wait for another.
 template <bool streaming>
 void GemmAll(const KernelTable::GemmArgs& args) {
   int64_t panel = 0;
-  for (; panel + kTilePanels <= args.num_panels; panel += kTilePanels) {
-    GemmPanels<kTilePanels, streaming>(args, args.panels + panel * args.panel_stride, args.c + panel * kPanel);
-  }
-  for (; panel < args.num_panels; ++panel) {
-    GemmPanels<1, streaming>(args, args.panels + panel * args.panel_stride, args.c + panel * kPanel);
-  }
+  if (args.num_rows == 1) panel = GemmPanels<1, 4, streaming>(args, panel);
+  if (args.num_rows <= kFewRows) panel = GemmPanels<kFewRows, 2, streaming>(args, panel);
+  panel = GemmPanels<kTileRows, kTilePanels, streaming>(args, panel);
+  GemmPanels<kTileRows, 1, streaming>(args, panel);
 }
 
 void Gemm(const KernelTable::GemmArgs& args) { args.streaming ? GemmAll<true>(args) : GemmAll<false>(args); }

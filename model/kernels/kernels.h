@@ -73,7 +73,7 @@ struct KernelTable {
   // One row of `count` inputs; `padded` is count rounded up to 32, and what is beyond count becomes 0.
   void (*quantize_row)(const float* x, int64_t count, int zero_point, int64_t padded, int16_t* quants, float* scales,
                        float* sums, int32_t* offsets);
-  // c [num_rows, 16] with c_stride, of one panel; at most kMaxIntegerRows rows.
+  // c [num_rows, 16] with c_stride, of one panel.
   void (*integer_products)(const QuantizedFormat& format, const std::byte* panel, const QuantizedRows& x,
                            int64_t num_rows, float* c, int64_t c_stride);
 
@@ -92,8 +92,8 @@ struct KernelTable {
   void (*attention)(const AttentionArgs& args, float* scratch);
 };
 
-// Rows up to which quantized weights are multiplied as integers; beyond it they are widened to fp32 panels.
-constexpr int64_t kMaxIntegerRows = 12;
+// Up to so many rows fp32 products take several panels at a time.
+constexpr int64_t kFewRows = 3;
 
 // Rows (queries times heads) and keys of one block of attention, and the floats that a call works in.
 constexpr int64_t kAttentionRows = 128;
@@ -102,8 +102,8 @@ constexpr int64_t AttentionScratch(const AttentionArgs& args) {
   const int64_t rows =
       args.num_queries * args.num_heads < kAttentionRows ? args.num_queries * args.num_heads : kAttentionRows;
   const int64_t padded_dim = (args.head_dim + kPanel - 1) / kPanel * kPanel;
-  // Of each row: query, sum of values, scores, running maximum and sum. Then keys as panels, and the values' last
-  // panel.
+  // Of each row: query, sum of values, scores, running maximum and sum. Then keys as panels, if they are not, and the
+  // values' last panel.
   return rows * (args.head_dim + padded_dim + kAttentionKeys + 2) + kAttentionKeys * (args.head_dim + kPanel);
 }
 

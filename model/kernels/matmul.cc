@@ -20,8 +20,15 @@ constexpr int64_t kRowBlock = 120;
 constexpr int64_t kMaxPanels = 8;
 // Up to so many rows weights go by once, as fast as the memory gives them.
 constexpr int64_t kStreamingRows = 24;
+// Rows of x that are held as integers at a time, and of them those that one task makes.
+constexpr int64_t kMaxIntegerRows = 960;
+constexpr int64_t kQuantizeRows = 16;
 
 int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+struct Tile {
+  int64_t first_row, num_rows, first_panel, num_panels;
+};
 
 struct Product {
   const KernelTable& kernels;
@@ -32,51 +39,53 @@ struct Product {
   int64_t y_stride;
   const Epilogue& epilogue;
 
-  int64_t Columns(int64_t first_panel, int64_t num_panels) const {
-    return std::min(num_panels * kPanel, weights.num_outputs - first_panel * kPanel);
+  // Stores a tile's sums, [num_rows, num_panels * 16].
+  void Finish(const Tile& tile, const float* sums) const {
+    const int64_t first = tile.first_panel * kPanel, width = tile.num_panels * kPanel;
+    kernels.finish(sums, width, tile.num_rows, std::min(width, weights.num_outputs - first), first, epilogue,
+                   y + tile.first_row * y_stride, y_stride);
   }
 };
 
-struct Tile {
-  int64_t first_row, num_rows, first_panel, num_panels;
-};
-
-// Weights [begin, begin + depth) of a panel as fp32: where they lie, or widened into `buffer`.
-const float* PanelPart(const Product& product, int64_t panel, int64_t begin, int64_t depth, float* buffer) {
-  const PackedMatrix::State& weights = product.weights;
-  if (!weights.quantized) return weights.floats(panel) + begin * kPanel;
-  const int64_t group = weights.quantized->group;
-  product.kernels.dequantize(*weights.quantized, weights.panel(panel), begin / group, CeilDivide(begin + depth, group),
-                             buffer);
-  return buffer;
-}
+// Panels of one call: the part of one panel stays in the first-level cache while many rows go by; few rows take all.
+int64_t PanelsPerCall(const Tile& tile) { return tile.num_rows <= kFewRows ? tile.num_panels : 1; }
 
 void RunGemmTile(const Product& product, const Tile& tile) {
-  thread_local ThreadBuffer<float> sums_buffer, wide_buffer;
-  const int64_t width = tile.num_panels * kPanel;
-  float* sums = sums_buffer.Get(tile.num_rows * width);
-  float* wide = product.weights.quantized ? wide_buffer.Get(kDepthBlock * kPanel) : nullptr;
+  thread_local ThreadBuffer<float> buffer;
+  const int64_t width = tile.num_panels * kPanel, panels = PanelsPerCall(tile);
+  float* sums = buffer.Get(tile.num_rows * width);
   const int64_t num_inputs = product.weights.num_inputs;
   for (int64_t begin = 0; begin < num_inputs; begin += kDepthBlock) {
-    const int64_t depth = std::min(kDepthBlock, num_inputs - begin);
-    for (int64_t i = 0; i < tile.num_panels; ++i) {
+    for (int64_t i = 0; i < tile.num_panels; i += panels) {
       product.kernels.gemm({.x = product.x + tile.first_row * product.x_stride + begin,
                             .x_stride = product.x_stride,
                             .num_rows = tile.num_rows,
-                            .depth = depth,
-                            .panels = PanelPart(product, tile.first_panel + i, begin, depth, wide),
+                            .depth = std::min(kDepthBlock, num_inputs - begin),
+                            .panels = product.weights.floats(tile.first_panel + i) + begin * kPanel,
                             .row_stride = kPanel,
-                            .panel_stride = 0,
-                            .num_panels = 1,
+                            .panel_stride = num_inputs * kPanel,
+                            .num_panels = panels,
                             .c = sums + i * kPanel,
                             .c_stride = width,
                             .accumulate = begin > 0,
                             .streaming = product.num_rows <= kStreamingRows});
     }
   }
-  product.kernels.finish(sums, width, tile.num_rows, product.Columns(tile.first_panel, tile.num_panels),
-                         tile.first_panel * kPanel, product.epilogue, product.y + tile.first_row * product.y_stride,
-                         product.y_stride);
+  product.Finish(tile, sums);
+}
+
+// The rows of `x` that a tile takes, as integers, times its panels.
+void RunIntegerTile(const Product& product, const QuantizedRows& x, const Tile& tile) {
+  thread_local ThreadBuffer<float> buffer;
+  const int64_t width = tile.num_panels * kPanel, groups = x.num_inputs / kGroup;
+  float* sums = buffer.Get(tile.num_rows * width);
+  const QuantizedRows rows = {x.quants + tile.first_row * x.num_inputs, x.scales + tile.first_row * groups,
+                              x.sums + tile.first_row * groups, x.offsets + tile.first_row * groups, x.num_inputs};
+  for (int64_t i = 0; i < tile.num_panels; ++i) {
+    product.kernels.integer_products(*product.weights.quantized, product.weights.panel(tile.first_panel + i), rows,
+                                     tile.num_rows, sums + i * kPanel, width);
+  }
+  product.Finish(tile, sums);
 }
 
 // Panels of a tile: enough work for a thread to be worth waking, few enough for all threads to end together.
@@ -86,7 +95,8 @@ int64_t PanelsPerTile(const Product& product, int64_t num_row_blocks, size_t num
   return std::clamp<int64_t>(panels, 1, kMaxPanels);
 }
 
-void GemmProduct(const Product& product, ThreadPool& pool) {
+template <typename Run>
+void ForTiles(const Product& product, ThreadPool& pool, const Run& run_tile) {
   const int64_t row_blocks = CeilDivide(product.num_rows, kRowBlock);
   const int64_t panels = PanelsPerTile(product, row_blocks, pool.num_threads());
   const int64_t panel_blocks = CeilDivide(product.weights.num_panels(), panels);
@@ -94,14 +104,14 @@ void GemmProduct(const Product& product, ThreadPool& pool) {
     const int64_t block = static_cast<int64_t>(index) / row_blocks, rows = static_cast<int64_t>(index) % row_blocks;
     const int64_t first_row = rows * product.num_rows / row_blocks;
     const int64_t first_panel = block * panels;
-    RunGemmTile(product, {first_row, (rows + 1) * product.num_rows / row_blocks - first_row, first_panel,
-                          std::min(panels, product.weights.num_panels() - first_panel)});
+    run_tile(Tile{first_row, (rows + 1) * product.num_rows / row_blocks - first_row, first_panel,
+                  std::min(panels, product.weights.num_panels() - first_panel)});
   };
   pool.ParallelFor(row_blocks * panel_blocks, std::ref(run));
 }
 
 // The rows of x as integers, in the calling thread's buffers.
-QuantizedRows QuantizeRows(const Product& product) {
+QuantizedRows QuantizeRows(const Product& product, ThreadPool& pool) {
   thread_local ThreadBuffer<int16_t> quants_buffer;
   thread_local ThreadBuffer<float> scales_buffer;
   thread_local ThreadBuffer<int32_t> offsets_buffer;
@@ -110,31 +120,22 @@ QuantizedRows QuantizeRows(const Product& product) {
   float* scales = scales_buffer.Get(2 * product.num_rows * groups);
   float* sums = scales + product.num_rows * groups;
   int32_t* offsets = offsets_buffer.Get(product.num_rows * groups);
-  for (int64_t row = 0; row < product.num_rows; ++row) {
-    const int64_t at = row * groups;
-    product.kernels.quantize_row(product.x + row * product.x_stride, product.weights.num_inputs,
-                                 product.weights.quantized->zero_point, depth, quants + row * depth, scales + at,
-                                 sums + at, offsets + at);
-  }
+  const auto run = [&](size_t block) {
+    const int64_t begin = static_cast<int64_t>(block) * kQuantizeRows;
+    for (int64_t row = begin; row < std::min(begin + kQuantizeRows, product.num_rows); ++row) {
+      const int64_t at = row * groups;
+      product.kernels.quantize_row(product.x + row * product.x_stride, product.weights.num_inputs,
+                                   product.weights.quantized->zero_point, depth, quants + row * depth, scales + at,
+                                   sums + at, offsets + at);
+    }
+  };
+  pool.ParallelFor(CeilDivide(product.num_rows, kQuantizeRows), std::ref(run));
   return {quants, scales, sums, offsets, depth};
 }
 
 void IntegerProduct(const Product& product, ThreadPool& pool) {
-  const QuantizedRows x = QuantizeRows(product);
-  const int64_t panels = PanelsPerTile(product, 1, pool.num_threads());
-  const int64_t num_panels = product.weights.num_panels();
-  const auto run = [&](size_t index) {
-    float sums[kMaxIntegerRows * kMaxPanels * kPanel];
-    const int64_t first = static_cast<int64_t>(index) * panels, count = std::min(panels, num_panels - first);
-    const int64_t width = count * kPanel;
-    for (int64_t i = 0; i < count; ++i) {
-      product.kernels.integer_products(*product.weights.quantized, product.weights.panel(first + i), x,
-                                       product.num_rows, sums + i * kPanel, width);
-    }
-    product.kernels.finish(sums, width, product.num_rows, product.Columns(first, count), first * kPanel,
-                           product.epilogue, product.y, product.y_stride);
-  };
-  pool.ParallelFor(CeilDivide(num_panels, panels), std::ref(run));
+  const QuantizedRows x = QuantizeRows(product, pool);
+  ForTiles(product, pool, [&](const Tile& tile) { RunIntegerTile(product, x, tile); });
 }
 
 }  // namespace
@@ -143,11 +144,15 @@ void MatMul(const KernelTable& kernels, const float* x, int64_t num_rows, int64_
             float* y, int64_t y_stride, const Epilogue& epilogue, ThreadPool& pool) {
   assert(!epilogue.add_to_output || epilogue.activation == Activation::kNone);
   if (num_rows <= 0 || weights.num_outputs() == 0) return;
-  const Product product{kernels, weights.state(), x, num_rows, x_stride, y, y_stride, epilogue};
-  if (product.weights.quantized && num_rows <= kMaxIntegerRows) {
+  Product product{kernels, weights.state(), x, num_rows, x_stride, y, y_stride, epilogue};
+  if (!product.weights.quantized) {
+    return ForTiles(product, pool, [&](const Tile& tile) { RunGemmTile(product, tile); });
+  }
+  for (; num_rows > 0; num_rows -= product.num_rows) {
+    product.num_rows = std::min(num_rows, kMaxIntegerRows);
     IntegerProduct(product, pool);
-  } else {
-    GemmProduct(product, pool);
+    product.x += product.num_rows * x_stride;
+    product.y += product.num_rows * y_stride;
   }
 }
 

@@ -54,8 +54,10 @@ struct Epilogue {
   bool add_to_output = false;  // y += instead of y = (residual connections); not with an activation
 };
 
-// x: [num_rows, num_inputs] with `x_stride` floats from row to row; y likewise. One row streams the weights once at the
-// memory's speed; many rows run as an fp32 GEMM. Allocates nothing that grows with num_rows beyond a per-thread panel.
+// x: [num_rows, num_inputs] with `x_stride` floats from row to row; y likewise. Few rows stream the weights once at the
+// memory's speed. With quantized weights the rows of x become 16-bit integers with a scale for each 32 inputs (an error
+// of 2^-16 of the largest of these); with others it is an fp32 GEMM. A row of y depends on its row of x alone, to the
+// last bit: not on num_rows, nor on the pool. Keeps buffers of a bounded size a thread.
 // REQUIRES: x and y do not overlap.
 void MatMul(const float* x, int64_t num_rows, int64_t x_stride, const PackedMatrix& weights, float* y, int64_t y_stride,
             const Epilogue& epilogue, ThreadPool& pool);

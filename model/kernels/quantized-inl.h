@@ -14,7 +14,7 @@ namespace retro::kernels {
 namespace {
 
 // Rows of x that share one pass over the weights' bits.
-constexpr int kIntegerRows = kLanes == 16 ? 6 : 4;
+constexpr int kIntegerRows = kLanes == 16 ? 12 : 4;
 // Bytes that weights are asked for ahead of their use.
 constexpr int64_t kPrefetchBytes = 2048;
 
@@ -100,7 +100,7 @@ void IntegerTile(const QuantizedFormat& format, const std::byte* record, const Q
       for (int r = 0; r < R; ++r) sums[r] = SetInts(x.offsets[at + r * num_groups]);
       ForPairs<bits, group>(
           record, v, [&](int pair, Ints weights) __attribute__((always_inline)) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int r = 0; r < R; ++r) {
               int32_t values;
               std::memcpy(&values, quants + r * x.num_inputs + i * group + 2 * pair, sizeof values);

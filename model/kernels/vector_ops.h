@@ -30,6 +30,13 @@ enum class RotaryPairing { kHalves, kNeighbours };
 void ApplyRotary(float* heads, int64_t num_heads, int64_t head_dim, const float* cosines, const float* sines,
                  RotaryPairing pairing);
 
+// Keys in the order in which attention multiplies them: panels of 16 keys, [head_dim, 16] each.
+constexpr int64_t kKeyPanel = 16;
+inline void StoreKey(const float* key, int64_t head_dim, int64_t index, float* keys) {
+  float* to = keys + index / kKeyPanel * kKeyPanel * head_dim + index % kKeyPanel;
+  for (int64_t i = 0; i < head_dim; ++i) to[i * kKeyPanel] = key[i];
+}
+
 // softmax(scale * q Kᵀ) V of a block of queries, for the query heads that share one head of keys and values.
 struct AttentionArgs {
   const float* queries = nullptr;  // head g of query i at i * query_stride + g * head_dim
@@ -43,6 +50,7 @@ struct AttentionArgs {
   int64_t key_stride = 0;
   int64_t value_stride = 0;
   int64_t num_keys = 0;
+  bool packed_keys = false;  // keys are as StoreKey puts them; key_stride is not used
 
   // The last query sees all keys, each one before it one key less: for tokens whose own keys end the rows.
   bool causal = false;
@@ -55,7 +63,8 @@ struct AttentionArgs {
   int64_t out_stride = 0;
 };
 
-// One query costs one pass over keys and values; blocks of 16 to 64 queries run as matrix products. Keeps a buffer of a
+// One query costs one pass over keys and values; blocks of 16 to 64 queries run as matrix products. What a query gets
+// does not depend on the others, to the last bit. Keeps a buffer of a
 // bounded size a thread. REQUIRES: num_keys > 0; when causal, num_queries <= num_keys; out overlaps nothing else.
 void Attention(const AttentionArgs& args);
 

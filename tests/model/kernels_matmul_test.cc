@@ -204,6 +204,24 @@ TEST_P(MatMulTest, Int8KeepsHalfAStepOfEachGroupsLargest) {
   }
 }
 
+TEST_P(MatMulTest, ARowDoesNotDependOnThoseBesideIt) {
+  const int64_t outputs = 150, inputs = 512;
+  const auto x = RandomFloats(200 * inputs, 31);
+  for (const DataType type : kAllTypes) {
+    SCOPED_TRACE(DataTypeName(type));
+    const OwnedTensor tensor = RandomTensor(type, outputs, inputs, 32);
+    const PackedMatrix packed = Pack(tensor.view, one_);
+    std::vector<float> all(200 * outputs), some(200 * outputs);
+    kernels::MatMul(*GetParam(), x.data(), 200, inputs, packed, all.data(), outputs, {}, three_);
+    for (int64_t count = 1, row = 0; row + count <= 200; row += count++) {
+      kernels::MatMul(*GetParam(), x.data() + row * inputs, count, inputs, packed, some.data(), outputs, {},
+                      count % 2 == 0 ? one_ : three_);
+      ASSERT_TRUE(std::equal(some.begin(), some.begin() + count * outputs, all.begin() + row * outputs))
+          << count << " rows from " << row;
+    }
+  }
+}
+
 TEST_P(MatMulTest, NoRowsWriteNothing) {
   const OwnedTensor tensor = RandomTensor(DataType::kF32, 16, 16, 21);
   kernels::MatMul(*GetParam(), nullptr, 0, 16, Pack(tensor.view, one_), nullptr, 16, {}, one_);

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -75,11 +76,24 @@ class ToyCache final : public KvCache {
   int64_t length(int sequence) const override { return sequences_[sequence].size(); }
   int64_t capacity() const override { return capacity_; }
   void Truncate(int sequence, int64_t length) override { sequences_[sequence].resize(length); }
+  int Add(int64_t) override {
+    const int added = removed_.empty() ? num_sequences() : *removed_.begin();
+    if (removed_.erase(added) == 0) sequences_.emplace_back();
+    return added;
+  }
+  void Remove(int sequence) override {
+    sequences_[sequence].clear();
+    removed_.insert(sequence);
+  }
+  void CopyTokens(int from, int64_t length, int to) override {
+    sequences_[to].assign(sequences_[from].begin(), sequences_[from].begin() + length);
+  }
   std::vector<TokenId>& tokens(int sequence) { return sequences_[sequence]; }
 
  private:
   int64_t capacity_;
   std::vector<std::vector<TokenId>> sequences_;
+  std::set<int> removed_;
 };
 
 // Logits are `next`(tokens so far). `passes` records the number of sequences and of tokens of every pass.
@@ -153,7 +167,8 @@ class ToyDecoder final : public Decoder {
       for (size_t i = 0; i < input.tokens.size(); ++i) {
         tokens.push_back(input.tokens[i]);
         const bool last = i + 1 == input.tokens.size();
-        if (which == LogitsFor::kNone || (which == LogitsFor::kLastToken && !last)) continue;
+        const LogitsFor wanted = input.logits.value_or(which);
+        if (wanted == LogitsFor::kNone || (wanted == LogitsFor::kLastToken && !last)) continue;
         const std::vector<float> row = next_(tokens);
         logits.insert(logits.end(), row.begin(), row.end());
       }
