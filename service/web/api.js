@@ -30,15 +30,6 @@ export class Api {
     return data[0];
   }
 
-  /** @returns {Promise<boolean>} */
-  async isReady() {
-    try {
-      return (await fetch("ready", { cache: "no-store" })).ok;
-    } catch {
-      return false;
-    }
-  }
-
   /** @returns {Promise<{title: string, chunks: import("./types.js").Passage[]}>} */
   chunksAround(passage, n) {
     const query = new URLSearchParams({ around: passage.chunk_id, n: String(n) });

@@ -12,12 +12,13 @@ import { HistoryView } from "./history.js";
 import { Notices } from "./notices.js";
 import { PassagePanel } from "./panel.js";
 import { isRunning, markInterrupted, newRun } from "./run.js";
-import { DEFAULTS, describe, settingsForm, valid } from "./settings.js";
+import { valid } from "./settings.js";
+import { SettingsPanel } from "./settings-panel.js";
 import { listen, openShortcutList } from "./shortcuts.js";
 import { EntryStore, Remembered } from "./store.js";
+import { ThemeSwitch } from "./theme-switch.js";
 
 const SAVE_EVERY_MS = 500, READY_EVERY_MS = 2000, STOP_GUARD_MS = 400;
-const THEMES = ["system", "light", "dark"];
 
 const byId = (id) => document.getElementById(id);
 
@@ -30,9 +31,9 @@ class Page {
     const key = new Remembered("key", null, () => sessionStorage);
     this.api = new Api(key, (rejected, signal) => this.notices.askForKey(key, rejected, signal));
     this.model = null;
-    this.settings = new Remembered("settings", DEFAULTS);
+    this.settings = new SettingsPanel(byId("settings"), byId("settings-toggle"), byId("settings-summary"));
     this.compare = new Remembered("compare", false);
-    this.theme = new Remembered("theme", "system");
+    this.theme = new ThemeSwitch(byId("theme-toggle"), (label) => this.announcer.say(label));
     this.historyOpen = new Remembered("history-open", true);
     this.singleKeys = new Remembered("single-keys", true);
     this.panel = new PassagePanel(byId("passage-panel"), { api: this.api, notices: this.notices, save: () => this.#save(this.view) });
@@ -51,8 +52,6 @@ class Page {
 
   async start() {
     this.#wire();
-    this.#showTheme();
-    this.#showSettings();
     if (!this.store.isLasting) this.notices.show("store", "This browser keeps nothing for this page: answers are gone when you leave it.");
     await this.#refreshHistory();
     const showsHistory = this.historyOpen.get() && this.history.entries.length > 0;
@@ -62,7 +61,7 @@ class Page {
   }
 
   /** @param {string} question  @param {import("./types.js").Settings} [settings] */
-  async ask(question, settings = this.#validSettings()) {
+  async ask(question, settings = this.settings.get()) {
     this.view?.stop();
     const isPair = this.compare.get() && settings.mode !== "off";
     const runs = isPair ? [newRun(settings), newRun({ ...settings, mode: "off" })] : [newRun(settings)];
@@ -75,7 +74,7 @@ class Page {
 
   #show(entry) {
     this.panel.close();
-    const settingsNow = (change) => valid({ ...this.#validSettings(), ...change }, this.#modes());
+    const settingsNow = (change) => valid({ ...this.settings.get(), ...change }, this.settings.modes);
     let view = null;
     const isShown = () => view !== null && this.view === view;
     view = new EntryView(entry, {
@@ -129,7 +128,7 @@ class Page {
 
   async #refreshHistory() {
     this.history.show(await this.store.all(), this.view?.entry.id ?? null);
-    byId("export-history").hidden = this.history.entries.length === 0;
+    byId("history-actions").hidden = this.history.entries.length === 0;
   }
 
   #openFromHistory(id) {
@@ -174,6 +173,20 @@ class Page {
     } });
   }
 
+  async #removeAll() {
+    const entries = await this.store.all();
+    for (const view of [this.view, ...this.running]) {
+      if (view) view.isDeleted = true;
+      view?.stop();
+    }
+    await this.store.clear();
+    this.#startOver();
+    this.notices.toast(`${count(entries.length, "question")} deleted.`, { label: "Undo", run: async () => {
+      for (const entry of entries) await this.store.put(entry);
+      await this.#refreshHistory();
+    } });
+  }
+
   #startOver() {
     this.panel.close();
     history.pushState(null, "", location.pathname + location.search);
@@ -183,12 +196,12 @@ class Page {
   }
 
   async #loadModel() {
-    this.notices.close("server");
     try {
       this.model = await this.api.model();
+      this.notices.close("server");
     } catch (error) {
-      if (error.status === 503 && !(await this.api.isReady())) {
-        this.notices.show("server", "The server is loading its model.");
+      if (error.status === 503) {
+        this.notices.show("server", `The server is not ready yet. ${error.message}`);
         setTimeout(() => this.#loadModel(), READY_EVERY_MS);
       } else {
         this.notices.show("server", error.message, button("Try again", () => this.#loadModel(), { iconName: "again" }));
@@ -203,33 +216,9 @@ class Page {
     byId("database").textContent = retrieval ? `${count(retrieval.chunks, "passage")} · ${id}` : id;
     byId("headline").textContent = retrieval?.documents ? `Ask ${count(retrieval.documents, "document")}.` : "Ask.";
     byId("add-document").hidden = !retrieval?.writable;
-    byId("compare-field").hidden = this.#modes().length < 2;
-    this.#showSettings();
-  }
-
-  #modes() {
-    return this.model ? this.model.retrieval?.modes ?? ["off"] : [this.settings.get().mode];
-  }
-
-  #validSettings() {
-    return valid(this.settings.get(), this.#modes());
-  }
-
-  #showSettings() {
-    byId("settings-summary").textContent = describe(this.#validSettings());
-    const area = byId("settings");
-    if (area.hidden) return;
-    area.replaceChildren(settingsForm(this.#validSettings(), this.#modes(), (settings) => {
-      this.settings.set(settings);
-      byId("settings-summary").textContent = describe(settings);
-    }));
-  }
-
-  #toggleSettings() {
-    const area = byId("settings"), toggle = byId("settings-toggle");
-    area.hidden = !area.hidden;
-    toggle.setAttribute("aria-expanded", String(!area.hidden));
-    this.#showSettings();
+    const modes = retrieval?.modes ?? ["off"];
+    byId("compare-field").hidden = modes.length < 2;
+    this.settings.setModes(modes);
   }
 
   #toggleHistory(byPerson = true) {
@@ -247,21 +236,6 @@ class Page {
   #openDocumentForm() {
     const question = () => this.view?.entry.question ?? null;
     openDocumentForm(byId("document"), this.api, { question, askAgain: () => this.ask(question()), changed: () => this.#loadModel() });
-  }
-
-  #showTheme() {
-    const theme = this.theme.get();
-    if (theme === "system") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = theme;
-    const label = { system: "Colours: as the system", light: "Colours: light", dark: "Colours: dark" }[theme];
-    byId("theme-toggle").setAttribute("aria-label", label);
-    byId("theme-toggle").title = label;
-    return label;
-  }
-
-  #nextTheme() {
-    this.theme.set(THEMES[(THEMES.indexOf(this.theme.get()) + 1) % THEMES.length]);
-    this.announcer.say(this.#showTheme());
   }
 
   #showBusy() {
@@ -307,12 +281,11 @@ class Page {
       event.preventDefault();
       this.#startOver();
     });
-    onClick("settings-toggle", () => this.#toggleSettings());
     onClick("history-toggle", () => this.#toggleHistory());
     onClick("history-close", () => this.historyDrawer.close());
-    onClick("theme-toggle", () => this.#nextTheme());
     onClick("shortcuts-toggle", () => openShortcutList(byId("shortcuts"), this.shortcuts, this.singleKeys));
     onClick("add-document", () => this.#openDocumentForm());
+    onClick("delete-history", () => this.#removeAll());
     onClick("export-history", async () => download("retro-history.json", "application/json", toJson(await this.store.all())));
     addEventListener("popstate", () => this.#route());
     addEventListener("pagehide", () => this.running.forEach((view) => this.#save(view)));
@@ -339,9 +312,9 @@ class Page {
       { keys: ["[", "]"], label: "Source before, source after", single: true, run: (key) => this.panel.step(key === "[" ? -1 : 1) },
       { keys: ["h"], label: "History", single: true, run: () => this.#toggleHistory() },
       { keys: ["ArrowUp", "ArrowDown", "Delete"], shown: ["↑", "↓", "Del"], label: "In the history: move, delete" },
-      { keys: ["s"], label: "Settings", single: true, run: () => this.#toggleSettings() },
+      { keys: ["s"], label: "Settings", single: true, run: () => this.settings.flip() },
       { keys: ["n"], label: "New question", single: true, run: () => this.#startOver() },
-      { keys: ["t"], label: "Light, dark, or as the system", single: true, run: () => this.#nextTheme() },
+      { keys: ["t"], label: "Light, dark, or as the system", single: true, run: () => this.theme.next() },
       { keys: ["?"], label: "This list", single: true, run: () => openShortcutList(byId("shortcuts"), this.shortcuts, this.singleKeys) },
     ];
   }

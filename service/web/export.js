@@ -7,7 +7,7 @@ const STATES = { stopped: "Stopped before it was complete.", broken: "Broken off
 
 /** Text that Markdown takes for nothing but text. */
 export function escapeMarkdown(text) {
-  return text.replace(/[\\`*_{}[\]<>#|~&]/g, "\\$&").replace(/^(\s*)([-+=]|\d+[.)])(?=\s|[-=])/gm, "$1\\$2");
+  return text.replace(/[\\`*_{}[\]<>#|~&]/g, "\\$&").replace(/^(\s*\d*)([-+=.)])/gm, "$1\\$2");
 }
 
 const quote = (text) => escapeMarkdown(text).split(/\r\n|\r|\n/).map((line) => `> ${line}`.trimEnd()).join("\n");

@@ -15,12 +15,12 @@ export class Notices {
 
   /** Stays until closed; one with the same name replaces it. `actions` are elements. */
   show(name, text, ...actions) {
+    if (this.shown.get(name)?.dataset.text === text) return;  // not to be heard twice
     this.close(name);
-    const notice = h("div", { class: "notice", role: "alert" }, icon("alert"), h("p", {}, text),
+    const notice = h("div", { class: "notice", role: "alert", "data-text": text }, icon("alert"), h("p", {}, text),
       h("div", { class: "notice-actions" }, ...actions, iconButton("close", "Dismiss", () => this.close(name))));
     this.shown.set(name, notice);
-    this.area.append(notice);
-    return notice;
+    this.#place(notice);
   }
 
   close(name) {
@@ -28,10 +28,17 @@ export class Notices {
     this.shown.delete(name);
   }
 
+  #place(notice) {
+    const modal = document.querySelector("dialog:modal");
+    if (modal) (modal.querySelector(".drawer-body") ?? modal).prepend(notice);
+    else this.area.append(notice);
+  }
+
   /** Goes away by itself. */
   toast(text, action = null) {
     const toast = h("div", { class: "toast" }, h("p", {}, text));
     if (action) toast.append(button(action.label, () => { toast.remove(); action.run(); }));
+    (document.querySelector("dialog:modal") ?? document.body).append(this.toasts);  // what is outside of a modal is inert
     this.toasts.replaceChildren(toast);
     let timer = setTimeout(() => toast.remove(), TOAST_MS);
     // Not while someone is about to press it.
@@ -46,7 +53,7 @@ export class Notices {
    */
   askForKey(key, rejected, signal) {
     if (!this.keyGiven) {
-      const input = h("input", { type: "password", id: "api-key", autocomplete: "off", spellcheck: "false", required: true });
+      const input = h("input", { type: "password", id: "api-key", autocomplete: "off", spellcheck: "false", required: true, pattern: "[!-~]+" });
       const promise = new Promise((resolve) => {
         const form = h("form", { class: "notice key-notice", "aria-labelledby": "api-key-title", onsubmit: (event) => {
           event.preventDefault();
@@ -59,7 +66,7 @@ export class Notices {
           h("p", { class: "hint" }, "It is kept until this tab is closed, and is sent to this server alone.")),
         h("div", { class: "notice-actions" }, h("label", { for: "api-key" }, hidden("API key")), input,
           h("button", { class: "button primary" }, "Use key")));
-        this.area.append(form);
+        this.#place(form);
         input.focus();
       });
       this.keyGiven = promise;

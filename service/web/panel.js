@@ -77,10 +77,16 @@ export class PassagePanel {
     this.previous.setAttribute("aria-disabled", String(index <= 0));
     this.next.setAttribute("aria-disabled", String(index >= list.length - 1));
     this.body.replaceChildren(...this.#content(passage, pane));
-    this.body.scrollTop = 0;
-    this.body.querySelector("mark")?.scrollIntoView({ block: "nearest" });
+    this.#scrollToMark();
     pane.markClaims(passage.number ?? null);
     this.markOpeners();
+  }
+
+  /** To the top when the mark is in sight there, else with the mark a third of the way down. */
+  #scrollToMark() {
+    const mark = this.body.querySelector("mark");
+    const isBelow = mark !== null && mark.offsetTop + mark.offsetHeight > this.body.clientHeight;
+    this.body.scrollTop = isBelow ? mark.offsetTop - this.body.clientHeight / 3 : 0;
   }
 
   #content(passage, pane) {
@@ -121,6 +127,8 @@ function facts(passage) {
     h("div", {}, h("dt", {}, name), h("dd", {}, h("span", { class: "number" }, value), hint && h("span", { class: "hint" }, hint)))));
 }
 
+const onOneLine = (text) => text.replace(/\s+/g, " ").trim();
+
 /** The passage with its neighbours in the document around it, as far as they were asked for. */
 class PassageContext {
   constructor(api, passage, scroller, text) {
@@ -155,15 +163,18 @@ class PassageContext {
       return;
     }
     const top = this.text.offsetTop;
+    // A passage may go on into the chunk after it: that one is on the page already.
+    const isNew = (chunk) => !onOneLine(this.passage.text).includes(onOneLine(chunk.text));
+    const before = chunks.slice(0, here).filter(isNew), after = chunks.slice(here + 1).filter(isNew);
     const paragraphs = (some) => some.map((chunk) => h("p", { dir: "auto", "data-chunk": chunk.chunk_id }, chunk.text));
-    this.before.replaceChildren(...paragraphs(chunks.slice(0, here)));
-    this.after.replaceChildren(...paragraphs(chunks.slice(here + 1)));
-    this.before.hidden = here === 0;
-    this.after.hidden = here === chunks.length - 1;
+    this.before.replaceChildren(...paragraphs(before));
+    this.after.replaceChildren(...paragraphs(after));
+    this.before.hidden = before.length === 0;
+    this.after.hidden = after.length === 0;
     this.scroller.scrollTop += this.text.offsetTop - top;  // the passage stays where it is read
     const isWhole = here < n && chunks.length - 1 - here < n;
     this.numAround = n;
-    this.message.textContent = isWhole ? "That is the whole document." : `${here} before, ${chunks.length - 1 - here} after.`;
+    this.message.textContent = isWhole ? "That is the whole document." : `${before.length} before, ${after.length} after.`;
     this.more.querySelector("span").textContent = "Read more";
     this.more.hidden = isWhole || n >= MAX_CONTEXT;
   }

@@ -54,20 +54,26 @@ export function sourceList(run, open) {
 export function chunkView(run, open) {
   if (run.chunks.length === 0) return null;
   const id = newId("chunks");
-  let begin = 0;
-  const rows = [...run.chunks].sort((a, b) => a.index - b.index).map((chunk) => {
-    const from = begin;
-    begin = chunk.end;
-    const neighbours = chunk.neighbours.map((passage, n) => h("li", {},
-      passageButton(passage, chunk.neighbours, h("span", { class: "source-number plain" }, String.fromCharCode(0x61 + (n % 26))), open)));
-    return h("li", { class: "chunk" },
-      h("div", { class: "chunk-text" },
-        h("p", { class: "chunk-range" }, h("strong", {}, `Chunk ${chunk.index + 1}`), ` tokens ${from}–${chunk.end}`),
-        chunk.text ? h("p", { dir: "auto" }, chunk.text) : h("p", { class: "hint" }, run.state === "writing" ? "Being written…" : "Nothing was written from it.")),
-      h("ul", { class: "source-list", "aria-label": `Neighbours of chunk ${chunk.index + 1}` }, ...neighbours));
-  });
+  const chunks = [...run.chunks].sort((a, b) => a.index - b.index);
+  const isOver = run.state !== "writing";
+  // Those of the prompt, but for its last one, feed nothing that is read here.
+  const silent = isOver ? chunks.filter((chunk) => chunk.text === "") : [];
+  const rows = chunks.filter((chunk) => !silent.includes(chunk)).map((chunk) => chunkRow(chunk, open));
   return h("section", { class: "chunks", "aria-labelledby": id },
     h("div", { class: "section-head" }, h("h4", { id }, "What fed each chunk"),
       h("p", { class: "hint" }, "Neighbours that the model attended to while it wrote. Used as evidence, which is less than proof.")),
-    h("ol", { class: "chunk-list" }, ...rows));
+    rows.length > 0 && h("ol", { class: "chunk-list" }, ...rows),
+    silent.length > 0 && h("details", { class: "silent-chunks" },
+      h("summary", {}, `${count(silent.length, "more chunk")}, of the prompt, that fed no text of the answer`),
+      h("ol", { class: "chunk-list" }, ...silent.map((chunk) => chunkRow(chunk, open)))));
+}
+
+function chunkRow(chunk, open) {
+  const neighbours = chunk.neighbours.map((passage, n) => h("li", {},
+    passageButton(passage, chunk.neighbours, h("span", { class: "source-number plain" }, String.fromCharCode(0x61 + (n % 26))), open)));
+  return h("li", { class: "chunk" },
+    h("div", { class: "chunk-text" },
+      h("p", { class: "chunk-range" }, h("strong", {}, `Chunk ${chunk.index + 1}`), ` up to token ${chunk.end}. Its neighbours fed:`),
+      chunk.text ? h("p", { dir: "auto" }, chunk.text) : h("p", { class: "hint" }, "No text of the answer.")),
+    h("ul", { class: "source-list", "aria-label": `Neighbours of chunk ${chunk.index + 1}` }, ...neighbours));
 }

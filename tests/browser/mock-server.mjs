@@ -76,7 +76,9 @@ function sourcesOf(scenario) {
   return scenario.documents.map((documentId, i) => {
     const index = documentId === "wiki:flute" ? 1 : 0;
     const found = scenario.found !== false;
-    return { ...passage(documentId, index), number: i + 1, score: found ? 0.71 - 0.09 * i : 0.21 - 0.03 * i, sentence: "", similarity: 0, support: 0, cited: false, highlight: null };
+    const whole = passage(documentId, index);
+    if (documentId === "wiki:flute") whole.text += ` ${DOCUMENTS[documentId].chunks[2]}`;  // with its continuation, as the real server
+    return { ...whole, number: i + 1, score: found ? 0.71 - 0.09 * i : 0.21 - 0.03 * i, sentence: "", similarity: 0, support: 0, cited: false, highlight: null };
   });
 }
 
@@ -105,9 +107,11 @@ function citationsOf(text) {
 
 function chunksOf(text) {
   const half = text.indexOf(". ") + 1 || text.length;
-  return [
-    { index: 0, end: 64, text: text.slice(0, half).replace(/ \[\d+\]/g, ""), neighbours: [{ ...passage("wiki:flute", 1), score: 0.83 }, { ...passage("wiki:schikaneder", 0), score: 0.64 }] },
-    { index: 1, end: 96, text: text.slice(half).replace(/ ?\[\d+\]/g, "").trim(), neighbours: [{ ...passage("wiki:flute", 2), score: 0.58 }, { ...passage("wiki:tamino", 0), score: 0.55 }] },
+  const neighbours = [{ ...passage("wiki:flute", 1), score: 0.83 }, { ...passage("wiki:schikaneder", 0), score: 0.64 }];
+  return [  // of 310 tokens of prompt and the answer, 64 at a time
+    { index: 0, end: 256, text: "", neighbours },
+    { index: 1, end: 320, text: text.slice(0, half).replace(/ \[\d+\]/g, ""), neighbours },
+    { index: 2, end: 384, text: text.slice(half).replace(/ ?\[\d+\]/g, "").trim(), neighbours: [{ ...passage("wiki:flute", 2), score: 0.58 }, { ...passage("wiki:tamino", 0), score: 0.55 }] },
   ];
 }
 
@@ -195,8 +199,8 @@ export async function startMockServer({ apiKey, writable = false, modes = ["off"
     }
     if (!isOpen) return;
     if (scenario.end === "die") {
-      await sleep(20);  // what was written gets out first
-      return response.destroy();
+      await new Promise(setImmediate);  // when what was written is with the socket
+      return response.socket.end();     // without the last chunk of HTTP
     }
     if (scenario.end === "error") {
       await send("error", { error: { message: "The engine stopped.", type: "server_error", param: null, code: null } });

@@ -9,6 +9,7 @@ let server, opened;
 before(async () => {
   server = await startMockServer();
   opened = await openPage(server.url);
+  await defineFunctions(opened.page);
 });
 after(async () => {
   await opened.close();
@@ -22,7 +23,7 @@ const inPage = (module, body, argument) => opened.page.evaluate(async ([module, 
 }, [module, body, argument]);
 
 // Functions cannot be sent as text under the page's policy (no eval), so the driver defines them.
-before(() => opened.page.evaluate(() => {
+const defineFunctions = (page) => page.evaluate(() => {
   window.__run = {
     parse: ({ SseParser }, pieces) => {
       const parser = new SseParser();
@@ -45,7 +46,7 @@ before(() => opened.page.evaluate(() => {
     valid: ({ valid }, [settings, modes]) => valid(settings, modes),
     describe: ({ describe }, settings) => describe(settings),
   };
-}));
+});
 
 test("events end at an empty line, whichever way lines end and pieces are cut", async () => {
   const text = "event: token\ndata: {\"text\":\"a\"}\n\nevent: token\r\ndata: one\r\ndata: two\r\n\r\n: ping\n\ndata\rdata:x\r\rdata: last";

@@ -16,7 +16,6 @@ const STATES = {
     server.state.pace = 60;
     await ask(page, FLUTE);
     await page.locator(".cite").first().waitFor();
-    server.state.pace = 2;
   },
   answer: async (page) => done(page, FLUTE),
   panel: async (page) => {
