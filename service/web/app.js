@@ -34,7 +34,7 @@ class Page {
     this.settings = new SettingsPanel(byId("settings"), byId("settings-toggle"), byId("settings-summary"));
     this.compare = new Remembered("compare", false);
     this.theme = new ThemeSwitch(byId("theme-toggle"), (label) => this.announcer.say(label));
-    this.historyOpen = new Remembered("history-open", true);
+    this.historyOpen = new Remembered("history-open", false);
     this.singleKeys = new Remembered("single-keys", true);
     this.panel = new PassagePanel(byId("passage-panel"), { api: this.api, notices: this.notices, save: () => this.#save(this.view) });
     this.historyDrawer = new Drawer(byId("history"), () => this.#historyToggled(false));
@@ -54,8 +54,7 @@ class Page {
     this.#wire();
     if (!this.store.isLasting) this.notices.show("store", "This browser keeps nothing for this page: answers are gone when you leave it.");
     await this.#refreshHistory();
-    const showsHistory = this.historyOpen.get() && this.history.entries.length > 0;
-    if (showsHistory && !this.historyDrawer.narrow.matches) this.#toggleHistory(false);
+    if (this.historyOpen.get() && !this.historyDrawer.narrow.matches) this.#toggleHistory(false);
     await this.#route();
     await this.#loadModel();
   }
@@ -68,6 +67,7 @@ class Page {
     this.startedAt = Date.now();
     const view = this.#show({ id: "", created: Date.now(), question, runs });
     if (this.historyDrawer.isModal) this.historyDrawer.close();
+    scrollTo(0, 0);
     this.announcer.say("Asked.");
     await view.start();
   }

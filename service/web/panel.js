@@ -118,7 +118,7 @@ function facts(passage) {
   const rows = [
     ["Similarity", typeof passage.score === "number" && cosine(passage.score), "Cosine with what was searched for"],
     ["Sentence", passage.sentence && cosine(passage.similarity), "Cosine of the marked sentence with the answer"],
-    ["Support", passage.cited !== undefined && passage.support !== undefined && percent(passage.support), "Share of the answer’s words that the passage holds"],
+    ["Support", passage.sentence && percent(passage.support), "Share of the answer’s words that the passage holds"],
     ["Position", `token ${passage.position}`, "Where it begins in its document"],
     ["Document", passage.document_id],
     ["Chunk", passage.chunk_id],

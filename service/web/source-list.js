@@ -32,13 +32,15 @@ export function sourceList(run, open) {
   const { sources, found, state } = run;
   if (sources.length === 0) return null;
   const id = newId("sources");
-  const numCited = sources.filter((source) => source.cited).length;
+  // Until the server has said what it cites, and where it never came to that: by the markers.
+  const isCited = (source) => source.cited || run.text.includes(`[${source.number}]`);
+  const numCited = sources.filter(isCited).length;
   const summary = state === "done" && found ? `${numCited} of ${sources.length} cited` : count(sources.length, "passage");
   const items = sources.map((source) => {
-    const isSpare = state === "done" && !source.cited;
+    const isSpare = !isCited(source);
     const lead = h("span", { class: "source-number" }, String(source.number));
     return h("li", { class: isSpare ? "is-spare" : null }, passageButton(source, sources, lead, open),
-      isSpare && found && hidden("not cited"));
+      isSpare && found && state === "done" && hidden("not cited"));
   });
   return h("section", { class: "sources", "aria-labelledby": id },
     h("div", { class: "section-head" }, h("h4", { id }, found ? "Sources" : "Nearest, but not near enough"),

@@ -117,10 +117,10 @@ function chunksOf(text) {
 
 /**
  * @param {{apiKey?: string, writable?: boolean, modes?: string[], pace?: number, port?: number}} [options]
- *   pace: milliseconds between pieces
+ *   pace: milliseconds between pieces. state.death: a promise that a server which is to die waits for
  */
 export async function startMockServer({ apiKey, writable = false, modes = ["off", "prompt"], pace = 2, port = 0 } = {}) {
-  const state = { requests: [], refusals: [], added: new Map(), cancelled: 0, loading: 0, pace, generation: 6, numAnswers: 0 };
+  const state = { requests: [], refusals: [], added: new Map(), cancelled: 0, loading: 0, pace, generation: 6, numAnswers: 0, death: null };
   const server = createServer((request, response) => handle(request, response).catch((error) => {
     if (!response.headersSent) sendError(response, 500, String(error));
     else response.destroy();
@@ -199,8 +199,8 @@ export async function startMockServer({ apiKey, writable = false, modes = ["off"
     }
     if (!isOpen) return;
     if (scenario.end === "die") {
-      await new Promise(setImmediate);  // when what was written is with the socket
-      return response.socket.end();     // without the last chunk of HTTP
+      await state.death;  // the browser drops what it has not read yet when a connection ends badly
+      return response.destroy();
     }
     if (scenario.end === "error") {
       await send("error", { error: { message: "The engine stopped.", type: "server_error", param: null, code: null } });

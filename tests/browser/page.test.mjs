@@ -135,11 +135,17 @@ test("a page left in mid-answer has the part that had come", mockOnly, async () 
 
 test("a server that dies in mid-answer leaves the part, marked", mockOnly, async () => {
   const page = await open();
-  await askAndWait(page, "Did the server die?");
+  let die;
+  server.state.death = new Promise((resolve) => { die = resolve; });
+  await ask(page, "Did the server die?");
+  await page.locator(".cite").waitFor();
+  die();
+  await answered(page);
   assert.equal(await state(page), "broken");
   await page.locator(".banner", { hasText: "The answer breaks off here. The connection was lost." }).waitFor();
   assert.match(await page.locator(".answer-text").innerText(), /Mozart/);
   assert.equal(await page.locator(".cite").count(), 1);
+  assert.equal(await page.locator(".sources li:not(.is-spare)").count(), 1);
   await page.reload();
   await page.locator(".banner", { hasText: "The connection was lost" }).waitFor();
   assert.match(await page.locator(".history-item").first().innerText(), /broken off/);

@@ -50,7 +50,7 @@ const STATES = {
     await done(page, "What is the capital of Freedonia?");
     await done(page, "Did the server die?");
     await done(page, FLUTE);
-    if (page.viewportSize().width < 700) await page.locator("#history-toggle").click();
+    await page.locator("#history-toggle").click();
   },
   document: async (page) => page.locator("#add-document").click(),
   keys: async (page) => page.locator("#shortcuts-toggle").click(),
