@@ -123,7 +123,8 @@ class Run {
                            fractions_,
                            database_->chunks().num_chunks(),
                            [&](ChunkId chunk) { return chunk_documents.HashOf(chunk); },
-                           options_.documents.seed};
+                           options_.documents.seed,
+                           [&](ChunkId chunk) { return database_->chunks().IsRemoved(chunk); }};
     for (const LmArm& arm : arms_) runs.push_back({arm, ChooseLmNeighbours(arm, input)});
     return runs;
   }

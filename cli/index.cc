@@ -1,9 +1,11 @@
-// retro index build|verify|stats.
+// retro index build|verify|stats; the others have files of their own (cli/index.h).
+#include "cli/index.h"
+
 #include <iostream>
 
-#include "cli/command.h"
 #include "core/error.h"
 #include "index-builder/index_builder.h"
+#include "index-builder/living_chunks.h"
 #include "index-builder/verify_index.h"
 #include "model/load_tokenizer.h"
 
@@ -17,10 +19,6 @@ struct BuildOptions {
   bool keep_embeddings = false, drop_embeddings = false, stop_on_bad_input = false;
   IndexOptions index;
 };
-
-std::string AbsolutePath(const std::string& path) {
-  return std::filesystem::absolute(path).lexically_normal().string();
-}
 
 void CompleteOptions(BuildOptions& options) {
   IndexOptions& index = options.index;
@@ -41,6 +39,9 @@ void Print(const std::string& folder, const nlohmann::json& stats) {
       "index {}, nprobe {}, rerank factor {}, recall@10 {:.3f}{}\n", index.at("factory").get<std::string>(),
       index.at("nprobe").dump(), index.at("rerank_factor").dump(), index.at("recall_at_10").get<double>(),
       index.at("recall_measured").get<bool>() ? " (measured on held-out queries)" : " (exact search)");
+  if (stats.at("generation") == 0) return;
+  std::cout << fmt::format("generation {}: {} parts, {} documents removed\n", stats.at("generation").dump(),
+                           stats.at("parts").size(), stats.at("removed").at("documents").dump());
 }
 
 void Build(BuildOptions options, const GlobalOptions& globals) {
@@ -135,24 +136,44 @@ void AddVerify(CLI::App& index, const GlobalOptions& globals) {
   verify->callback([options, &globals] { Verify(*options, globals); });
 }
 
+void PrintContents(const nlohmann::json& stats) {
+  const nlohmann::json& rate = stats.at("bytes_per_token");
+  std::cout << fmt::format("{} chunks are short, {} bytes a token\n", stats.at("short_chunks").dump(),
+                           rate.is_null() ? "-" : fmt::format("{:.1f}", rate.get<double>()));
+  for (const auto& [name, counts] : stats.at("sources").items()) {
+    std::cout << fmt::format("source {}: {} documents, {} chunks, {} tokens\n", name.empty() ? "(none)" : name,
+                             counts.at("documents").dump(), counts.at("chunks").dump(), counts.at("tokens").dump());
+  }
+}
+
 void AddStats(CLI::App& index, const GlobalOptions& globals) {
-  auto* stats = index.add_subcommand("stats", "What a database holds, from its manifest");
+  auto* stats = index.add_subcommand("stats", "What a database holds, and of which sources");
   auto db = std::make_shared<std::string>();
+  auto quick = std::make_shared<bool>(false);
   stats->add_option("--db", *db, "The retrieval database")->required();
-  stats->callback([db, &globals] {
-    const nlohmann::json json = IndexStats(*db);
+  stats->add_flag("--quick", *quick, "From the manifests alone: without sources and short chunks");
+  stats->callback([db, quick, &globals] {
+    nlohmann::json json = IndexStats(*db);
+    if (!*quick) json.update(SurveyContents(*OpenChunks(*db)));
     if (globals.json) return PrintJson(json);
     Print(*db, json);
+    if (!*quick) PrintContents(json);
   });
 }
 
 }  // namespace
 
+std::string AbsolutePath(const std::string& path) {
+  return std::filesystem::absolute(path).lexically_normal().string();
+}
+
 void AddIndex(CLI::App& app, const GlobalOptions& globals) {
-  auto* index = app.add_subcommand("index", "Build and check retrieval databases")->require_subcommand(1);
+  auto* index = app.add_subcommand("index", "Build, change and check retrieval databases")->require_subcommand(1);
   AddBuild(*index, globals);
   AddVerify(*index, globals);
   AddStats(*index, globals);
+  AddIndexChanges(*index, globals);
+  AddIndexTransfer(*index, globals);
 }
 
 }  // namespace retro::cli

@@ -1,8 +1,8 @@
 #include "cli/open.h"
 
 #include "core/error.h"
-#include "core/manifest.h"
 #include "model/load_tokenizer.h"
+#include "retriever/generation.h"
 
 namespace retro::cli {
 namespace {
@@ -10,7 +10,7 @@ namespace {
 // An option's own value, or the path that the database's manifest names for it.
 std::string GivenOrRecorded(const std::string& given, const std::string& db, const char* recorded, const char* option) {
   if (!given.empty()) return given;
-  const Manifest manifest = Manifest::Load(db, "retrieval database");
+  const Manifest manifest = DatabaseGeneration::Load(db).manifest;
   const std::string path = manifest.counts.value("made_with", nlohmann::json::object()).value(recorded, "");
   if (path.empty() || !std::filesystem::exists(path)) {
     Throw(ErrorCode::kNotFound, "{} was built with {} '{}', which is not there; name it with {}", db, recorded, path,
@@ -26,7 +26,7 @@ void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options, bool requir
   command.add_option("--k", options.search.k, "Passages to retrieve")->capture_default_str();
 }
 
-void AddOpenOptions(CLI::App& command, DatabaseOptions& options, bool required) {
+void AddFolderOptions(CLI::App& command, DatabaseOptions& options, bool required) {
   command.add_option("--db", options.db, "The retrieval database")->required(required);
   command
       .add_option("--encoder", options.encoder,
@@ -34,6 +34,10 @@ void AddOpenOptions(CLI::App& command, DatabaseOptions& options, bool required) 
       ->envname("RETRO_ENCODER");
   command.add_option("--tokenizer", options.tokenizer,
                      "Tokenizer of the chunks; default: the one that it was built with");
+}
+
+void AddOpenOptions(CLI::App& command, DatabaseOptions& options, bool required) {
+  AddFolderOptions(command, options, required);
   command.add_option("--nprobe", options.search.nprobe, "Lists of the index to visit; 0: as chosen when it was built")
       ->capture_default_str();
   command
@@ -48,12 +52,14 @@ std::shared_ptr<const Embedder> OpenEmbedder(const DatabaseOptions& options) {
   return std::make_shared<Embedder>(GivenOrRecorded(options.encoder, options.db, "encoder", "--encoder"));
 }
 
+std::shared_ptr<const Tokenizer> OpenTokenizer(const DatabaseOptions& options) {
+  return LoadTokenizer(GivenOrRecorded(options.tokenizer, options.db, "tokenizer", "--tokenizer"));
+}
+
 std::unique_ptr<RetrievalDatabase> OpenDatabase(const DatabaseOptions& options,
                                                 std::shared_ptr<const Embedder> embedder) {
-  std::shared_ptr<const Tokenizer> tokenizer =
-      LoadTokenizer(GivenOrRecorded(options.tokenizer, options.db, "tokenizer", "--tokenizer"));
   return std::make_unique<RetrievalDatabase>(
-      options.db, std::move(embedder), std::move(tokenizer),
+      options.db, std::move(embedder), OpenTokenizer(options),
       options.quick ? RetrievalDatabase::Verify::kSizes : RetrievalDatabase::Verify::kChecksums);
 }
 

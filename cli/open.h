@@ -20,9 +20,14 @@ struct DatabaseOptions {
 void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options, bool required = true);
 // The same without --k, for commands that retrieve no passages.
 void AddOpenOptions(CLI::App& command, DatabaseOptions& options, bool required = true);
+// --db, --encoder and --tokenizer alone, for commands that change a database.
+void AddFolderOptions(CLI::App& command, DatabaseOptions& options, bool required = true);
 
 // The encoder of the options, or else the one that the database was built with (its manifest names the path).
 std::shared_ptr<const Embedder> OpenEmbedder(const DatabaseOptions& options);
+
+// The tokenizer of the options, or else the one that the database was built with.
+std::shared_ptr<const Tokenizer> OpenTokenizer(const DatabaseOptions& options);
 
 // Opens a database with `embedder` and the tokenizer of the options, or else the one that it was built with. Verifies
 // every checksum unless `quick`.

@@ -6,9 +6,8 @@
 
 #include "cli/command.h"
 #include "core/error.h"
-#include "core/manifest.h"
 #include "model/load_tokenizer.h"
-#include "retriever/chunk_store.h"
+#include "retriever/parted_chunks.h"
 
 namespace retro::cli {
 namespace {
@@ -54,19 +53,6 @@ void FillCorpora(Options& options) {
   }
 }
 
-// The chunks of a database without its index, for which no encoder is needed.
-std::unique_ptr<ChunkStore> OpenChunks(const std::filesystem::path& database, const Tokenizer& tokenizer) {
-  const Manifest manifest = Manifest::Load(database, "retrieval database");
-  const std::string made_with = manifest.fingerprints.value("tokenizer", "");
-  if (made_with != tokenizer.fingerprint()) {
-    Throw(ErrorCode::kInvalidArgument,
-          "{}: was built with another tokenizer (fingerprint {}, the model's is {}); build it with the model's",
-          database.string(), made_with, tokenizer.fingerprint());
-  }
-  manifest.VerifyFiles(database, Manifest::Check::kChecksums);
-  return std::make_unique<ChunkStore>(database / "chunks");
-}
-
 nlohmann::json ToJson(const TrainResult& result) {
   nlohmann::json json = {{"step", result.step}, {"checkpoint", result.checkpoint}};
   if (result.validation) json["valid"] = retro::ToJson(*result.validation).at("valid");
@@ -78,13 +64,13 @@ void Run(Options options, const GlobalOptions& globals) {
   TrainConfig& train = options.train;
   train.Validate();
   const auto tokenizer = LoadTokenizer(train.model.tokenizer.empty() ? train.model.init_from : train.model.tokenizer);
-  std::map<std::string, std::unique_ptr<ChunkStore>> stores;
+  std::map<std::string, std::unique_ptr<PartedChunks>> stores;
   TrainInputs inputs;
   inputs.tokenizer = tokenizer.get();
   inputs.num_threads = globals.num_threads;
   for (const CorpusSource& corpus : train.data.corpora) {
-    std::unique_ptr<ChunkStore>& store = stores[corpus.database];
-    if (!corpus.database.empty() && store == nullptr) store = OpenChunks(corpus.database, *tokenizer);
+    std::unique_ptr<PartedChunks>& store = stores[corpus.database];
+    if (!corpus.database.empty() && store == nullptr) store = OpenChunks(corpus.database, tokenizer->fingerprint());
     inputs.databases.push_back(store.get());
   }
   const TrainResult result = Train(train, inputs);

@@ -9,7 +9,6 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "core/file.h"
 
 namespace retro {
 namespace {
@@ -97,22 +96,37 @@ NpyMatrix ReadNpy(const std::filesystem::path& path) {
   return matrix;
 }
 
-void WriteNpy(const std::filesystem::path& path, std::span<const float> values, uint64_t num_columns) {
-  if (num_columns == 0 || values.size() % num_columns != 0) {
-    Throw(ErrorCode::kInternal, "{}: {} values are not rows of {}", path.string(), values.size(), num_columns);
-  }
-  std::string header = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}",
-                                   values.size() / num_columns, num_columns);
+NpyWriter::NpyWriter(const std::filesystem::path& path, uint64_t num_rows, uint64_t num_columns)
+    : file_(path), path_(path), missing_(num_rows * num_columns) {
+  std::string header =
+      fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", num_rows, num_columns);
   const size_t unpadded = kMagic.size() + 4 + header.size() + 1;
   header.append((kAlignment - unpadded % kAlignment) % kAlignment, ' ');
   header += '\n';
   const auto length = static_cast<uint16_t>(header.size());
   std::string start(kMagic);
   start += {'\x01', '\x00', static_cast<char>(length & 0xff), static_cast<char>(length >> 8)};
-  AtomicFile file(path);
-  file.Append(start + header);
-  file.Append(std::as_bytes(values));
-  file.Finish();
+  file_.Append(start + header);
+}
+
+void NpyWriter::Append(std::span<const float> values) {
+  if (values.size() > missing_) Throw(ErrorCode::kInternal, "{}: more values than rows", path_.string());
+  missing_ -= values.size();
+  file_.Append(std::as_bytes(values));
+}
+
+void NpyWriter::Finish() {
+  if (missing_ > 0) Throw(ErrorCode::kInternal, "{}: {} values are missing", path_.string(), missing_);
+  file_.Finish();
+}
+
+void WriteNpy(const std::filesystem::path& path, std::span<const float> values, uint64_t num_columns) {
+  if (num_columns == 0 || values.size() % num_columns != 0) {
+    Throw(ErrorCode::kInternal, "{}: {} values are not rows of {}", path.string(), values.size(), num_columns);
+  }
+  NpyWriter writer(path, values.size() / num_columns, num_columns);
+  writer.Append(values);
+  writer.Finish();
 }
 
 }  // namespace retro

@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "core/file.h"
+
 namespace retro {
 
 // A matrix, rows one after the other. A plain value.
@@ -21,6 +23,22 @@ struct NpyMatrix {
 // Throws Error(kNotFound, kIo), kCorruption when the header or the size is wrong, kInvalidArgument on other element
 // types and orders.
 NpyMatrix ReadNpy(const std::filesystem::path& path);
+
+// The same file row by row, for what does not fit into memory. One thread at a time.
+class NpyWriter {
+ public:
+  // Throws Error(kIo).
+  NpyWriter(const std::filesystem::path& path, uint64_t num_rows, uint64_t num_columns);
+  // Any number of values. Throws Error(kIo).
+  void Append(std::span<const float> values);
+  // Without it nothing appears. Throws Error(kInternal) when there are not as many values as was said.
+  void Finish();
+
+ private:
+  AtomicFile file_;
+  std::filesystem::path path_;
+  uint64_t missing_;  // values
+};
 
 // Writes atomically. Throws Error(kIo). REQUIRES: values.size() is a multiple of num_columns
 void WriteNpy(const std::filesystem::path& path, std::span<const float> values, uint64_t num_columns);

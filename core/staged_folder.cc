@@ -54,6 +54,7 @@ StagedFolder::StagedFolder(const fs::path& out, Unpublished unpublished)
   RefuseForeignFolder(out_);
   MakeDirectories(staging_);
   lock_.emplace(staging_ / kLockName);
+  if (fs::exists(out_ / kLockName)) out_lock_.emplace(out_ / kLockName);
 }
 
 StagedFolder::~StagedFolder() {

@@ -9,7 +9,8 @@
 
 namespace retro {
 
-// One thread at a time; one process at a time, by a lock inside the staging folder.
+// One thread at a time; one process at a time, by a lock inside the staging folder, and by that of `out` itself where
+// folders of its kind are changed in place and so have one.
 class StagedFolder {
  public:
   // What becomes of a staging folder that was not published: kept for the next run to go on from, or removed.
@@ -35,7 +36,7 @@ class StagedFolder {
  private:
   std::filesystem::path out_, staging_;
   Unpublished unpublished_;
-  std::optional<FileLock> lock_;
+  std::optional<FileLock> lock_, out_lock_;
 };
 
 }  // namespace retro

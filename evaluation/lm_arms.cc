@@ -61,6 +61,7 @@ LmArmNeighbours ChooseRandom(const FoundNeighbours& found, const LmArmInput& inp
       const size_t wanted = found.At(d, u).size();
       for (int draw = 0; draw < kMaxDraws && ids.size() < wanted; ++draw) {
         const ChunkId id{random.Below(input.num_database_chunks)};
+        if (input.is_removed && input.is_removed(id)) continue;
         if (std::ranges::find(ids, id) == ids.end() && input.document_of(id) != own) ids.push_back(id);
       }
     }

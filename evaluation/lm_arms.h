@@ -50,6 +50,7 @@ struct LmArmInput {
   uint64_t num_database_chunks = 0;
   std::function<uint64_t(ChunkId)> document_of;  // hash of the id of a chunk's document
   uint64_t seed = 0;
+  std::function<bool(ChunkId)> is_removed = {};  // not to be drawn at random; may be missing
 };
 
 // Every arm but "off" (which has none) gives a chunk as many neighbours as "on" with the same k does, none of them of

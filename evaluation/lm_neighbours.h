@@ -67,11 +67,11 @@ uint64_t DocumentHash(const std::string& id);
 // The document (as a hash of its id) of each chunk of a store, remembered. One thread at a time.
 class ChunkDocuments {
  public:
-  explicit ChunkDocuments(const ChunkStore& chunks) : chunks_(chunks) {}
+  explicit ChunkDocuments(const ChunkReader& chunks) : chunks_(chunks) {}
   uint64_t HashOf(ChunkId chunk);
 
  private:
-  const ChunkStore& chunks_;
+  const ChunkReader& chunks_;
   std::unordered_map<DocumentIndex, uint64_t> hashes_;
 };
 

@@ -15,7 +15,7 @@ constexpr uint64_t kBatchChunks = 4096;
 
 DocumentKey KeyOfDocument(std::string_view id) { return HashBytes(id); }
 
-ChunkSurvey::ChunkSurvey(const ChunkStore& chunks, size_t vocab_size) : terms_(vocab_size) {
+ChunkSurvey::ChunkSurvey(const ChunkReader& chunks, size_t vocab_size) : terms_(vocab_size) {
   Progress progress("survey of the database", "chunks", chunks.num_chunks());
   std::vector<ChunkRecord> records;
   for (uint64_t first = 0; first < chunks.num_chunks(); first += kBatchChunks) {
@@ -28,7 +28,7 @@ ChunkSurvey::ChunkSurvey(const ChunkStore& chunks, size_t vocab_size) : terms_(v
   progress.Finish();
 }
 
-void ChunkSurvey::Add(const ChunkStore& chunks, const std::vector<ChunkRecord>& records, size_t count) {
+void ChunkSurvey::Add(const ChunkReader& chunks, const std::vector<ChunkRecord>& records, size_t count) {
   std::vector<TokenId> tokens;
   for (size_t i = 0; i < count; ++i) {
     const ChunkRecord& chunk = records[i];
@@ -36,6 +36,7 @@ void ChunkSurvey::Add(const ChunkStore& chunks, const std::vector<ChunkRecord>& 
       first_chunks_.push_back(chunk.id.value);
       keys_.push_back(KeyOfDocument(chunks.Document(chunk.document).id));
     }
+    if (chunks.IsRemoved(chunk.id)) continue;
     tokens = chunk.tokens;
     if (i + 1 < records.size() && records[i + 1].document == chunk.document) {
       tokens.insert(tokens.end(), records[i + 1].tokens.begin(), records[i + 1].tokens.end());

@@ -21,15 +21,16 @@ DocumentKey KeyOfDocument(std::string_view id);
 class ChunkSurvey {
  public:
   // Throws Error(kCorruption, kIo) as the store does, kUnavailable when interrupted.
-  ChunkSurvey(const ChunkStore& chunks, size_t vocab_size);
+  ChunkSurvey(const ChunkReader& chunks, size_t vocab_size);
 
   // The document that a chunk is of. REQUIRES: the store has the chunk.
   DocumentKey DocumentOf(ChunkId chunk) const;
-  // The collection of all chunks, each with its continuation: what a neighbour is to a reader of it.
+  // The collection of all chunks that a search may find, each with its continuation: what a neighbour is to a reader of
+  // it.
   const TermStatistics& terms() const { return terms_; }
 
  private:
-  void Add(const ChunkStore& chunks, const std::vector<ChunkRecord>& records, size_t count);
+  void Add(const ChunkReader& chunks, const std::vector<ChunkRecord>& records, size_t count);
 
   std::vector<uint64_t> first_chunks_;  // of the documents that have any, in order
   std::vector<DocumentKey> keys_;       // of the same

@@ -110,8 +110,8 @@ class BlockEmbedder {
 
 }  // namespace
 
-std::vector<float> EmbedChunks(const ChunkStore& store, std::span<const ChunkRecord> chunks, const Tokenizer& tokenizer,
-                               const Embedder& embedder, bool titles, ThreadPool& pool) {
+std::vector<float> EmbedChunks(const ChunkReader& store, std::span<const ChunkRecord> chunks,
+                               const Tokenizer& tokenizer, const Embedder& embedder, bool titles, ThreadPool& pool) {
   std::vector<std::string> texts(chunks.size());
   pool.ParallelFor(chunks.size(), [&](size_t i) {
     texts[i] = PassageText(tokenizer, chunks[i].tokens);

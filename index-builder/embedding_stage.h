@@ -24,8 +24,8 @@ struct EmbeddingStageOptions {
 
 // The embeddings of chunks of `store`, one row each: of the text as PassageText gives it, and with `titles` of the
 // document's title on a line before it.
-std::vector<float> EmbedChunks(const ChunkStore& store, std::span<const ChunkRecord> chunks, const Tokenizer& tokenizer,
-                               const Embedder& embedder, bool titles, ThreadPool& pool);
+std::vector<float> EmbedChunks(const ChunkReader& store, std::span<const ChunkRecord> chunks,
+                               const Tokenizer& tokenizer, const Embedder& embedder, bool titles, ThreadPool& pool);
 
 // Writes the blocks that `folder` lacks or has damaged (retriever/half_embeddings.h names them). Throws
 // Error(kUnavailable) when interrupted, kIo.

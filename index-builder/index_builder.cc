@@ -11,11 +11,9 @@
 #include "core/thread_pool.h"
 #include "index-builder/chunk_stage.h"
 #include "index-builder/embedding_stage.h"
-#include "index-builder/recall.h"
-#include "index-builder/recall_queries.h"
-#include "index-builder/vector_stage.h"
+#include "index-builder/part_index.h"
 #include "retriever/chunk_store.h"
-#include "retriever/half_embeddings.h"
+#include "retriever/generation.h"
 
 namespace retro {
 namespace fs = std::filesystem;
@@ -35,21 +33,6 @@ bool IsCorpusFolder(const std::vector<fs::path>& inputs) {
   return inputs.size() == 1 && fs::is_directory(inputs[0]) && Manifest::Exists(inputs[0]);
 }
 
-// What the bytes of a database depend on, besides its inputs: two builds that agree here make the same database.
-nlohmann::json OptionsJson(const IndexOptions& options) {
-  nlohmann::json json = {{"chunk_len", options.chunk_len},
-                         {"factory", options.factory},
-                         {"keep_embeddings", nullptr},
-                         {"embed_title", options.embed_title},
-                         {"block_chunks", options.block_chunks},
-                         {"training_chunks", options.training_chunks},
-                         {"recall_queries", options.recall_queries},
-                         {"target_recall", options.target_recall},
-                         {"seed", options.seed}};
-  if (options.keep_embeddings.has_value()) json["keep_embeddings"] = *options.keep_embeddings;
-  return json;
-}
-
 void CheckOptions(const IndexOptions& options) {
   if (options.chunk_len == 0) Throw(ErrorCode::kInvalidArgument, "chunk_len 0: must be at least 1");
   if (options.block_chunks == 0) Throw(ErrorCode::kInvalidArgument, "block_chunks 0: must be at least 1");
@@ -64,19 +47,24 @@ void RemoveFolder(const fs::path& folder) {
   if (error) ThrowErrno(error.value(), "remove", folder.string());
 }
 
+// What was added to a database since it was built would be lost without a word.
+void RefuseChanged(const fs::path& out) {
+  const uint64_t generation = DatabaseGeneration::Load(out).number;
+  if (generation == 0) return;
+  Throw(
+      ErrorCode::kInvalidArgument,
+      "{}: was changed since it was built (generation {}), and a build would drop the changes; name another folder, or "
+      "remove this one first",
+      out.string(), generation);
+}
+
 class IndexBuilder {
  public:
   IndexBuilder(const Tokenizer& tokenizer, const Embedder& embedder, const IndexOptions& options, ThreadPool& pool)
       : tokenizer_(tokenizer), embedder_(embedder), options_(options), pool_(pool) {
     wanted_.kind = kKind;
-    wanted_.options = OptionsJson(options);
-    wanted_.fingerprints = {{"tokenizer", tokenizer.fingerprint()},
-                            {"vocab_size", tokenizer.vocab_size()},
-                            {"embedder", embedder.fingerprint()},
-                            {"dim", embedder.dim()},
-                            {"chunk_len", options.chunk_len},
-                            {"embed_title", options.embed_title},
-                            {"metric", "L2"}};
+    wanted_.options = OptionsToJson(options);
+    wanted_.fingerprints = Fingerprints(tokenizer, embedder, options);
   }
 
   Manifest Build(const std::vector<fs::path>& inputs, const fs::path& out) {
@@ -108,6 +96,7 @@ class IndexBuilder {
   // The manifest of `out`, when it is the database that would be built.
   std::optional<Manifest> FindFinished(const std::vector<fs::path>& inputs, const fs::path& out) {
     if (!Manifest::Exists(out)) return std::nullopt;
+    RefuseChanged(out);
     Manifest found = Manifest::Load(out, kKind);
     const bool from_corpus = IsCorpusFolder(inputs);
     if (!from_corpus && !FindCorpus(inputs, tokenizer_, out / kCorpusFolder, options_.corpus)) return std::nullopt;
@@ -198,53 +187,13 @@ class IndexBuilder {
   }
 
   void WriteIndex() {
-    const HalfEmbeddings embeddings(folder_ / kEmbeddingsFolder, embedder_.dim());
-    const std::string factory =
-        options_.factory.empty() ? VectorIndex::ChooseFactory(embeddings.size(), embeddings.dim()) : options_.factory;
-    const BuiltIndex built = BuildVectorIndex(embeddings, {.factory = factory,
-                                                           .training_chunks = options_.training_chunks,
-                                                           .seed = options_.seed,
-                                                           .memory_bytes = options_.memory_bytes});
-    built.index.Save(folder_ / kIndexFile);
+    state_.counts["index"] = WritePartIndex(folder_, embedder_.dim(), options_);
     state_.AddFile(folder_, kIndexFile);
-    const bool keep = options_.keep_embeddings.value_or(factory.find("PQ") != std::string::npos);
-    state_.counts["index"] = {{"factory", factory}, {"training_vectors", built.training_vectors}, {"rerank", keep}};
-    spdlog::info("index {}: embeddings are {}", factory, keep ? "kept, to re-rank what it finds exactly" : "not kept");
   }
 
   void Recall() {
     state_.VerifyFiles(folder_, Manifest::Check::kChecksums);
-    const VectorIndex index = VectorIndex::Load(folder_ / kIndexFile);
-    nlohmann::json& figures = state_.counts["index"];
-    if (index.factory() == "Flat") {
-      figures.update({{"nprobe", 0}, {"rerank_factor", 1}, {"recall_at_10", 1.0}, {"recall_measured", false}});
-      return;
-    }
-    const HalfEmbeddings embeddings(folder_ / kEmbeddingsFolder, embedder_.dim());
-    const ChunkStore chunks(folder_ / kChunksFolder);
-    const std::vector<float> queries = MakeRecallQueries(
-        chunks, tokenizer_, embedder_, {.count = options_.recall_queries, .seed = options_.seed + 1}, pool_);
-    const RecallCurve curve =
-        MeasureRecall(index, embeddings, queries, figures.at("rerank"), options_.target_recall, pool_);
-    figures.update({{"nprobe", curve.chosen.search.nprobe},
-                    {"rerank_factor", curve.chosen.search.rerank_factor},
-                    {"recall_at_10", curve.chosen.recall},
-                    {"recall_measured", true},
-                    {"recall_queries", queries.size() / static_cast<size_t>(embedder_.dim())},
-                    {"recall_query_kind", "the first half of the tokens of a randomly drawn chunk"},
-                    {"query_us", curve.query_us},
-                    {"recall_curve", curve.ToJson()}});
-    LogRecall(curve);
-  }
-
-  void LogRecall(const RecallCurve& curve) const {
-    const SearchOptions& search = curve.chosen.search;
-    spdlog::info("recall@10 {:.3f} with nprobe {} and rerank_factor {}", curve.chosen.recall, search.nprobe,
-                 search.rerank_factor);
-    if (curve.chosen.recall < options_.target_recall) {
-      spdlog::warn("recall@10 stays below {}: keep the embeddings, or choose an index with larger codes",
-                   options_.target_recall);
-    }
+    MeasurePartIndex(folder_, tokenizer_, embedder_, options_, state_.counts["index"], pool_);
   }
 
   // The manifest is complete before anything that it does not name is removed, so a kill here loses nothing.

@@ -51,7 +51,8 @@ struct IndexOptions {
 
 // `inputs`: one folder that BuildCorpus made (its part "train"), or documents as OpenDocuments takes them. When `out`
 // holds this very database already, says so and does nothing. Throws Error; then an older database in `out` is whole.
-// Error(kUnavailable): interrupted, or another process is building `out`.
+// Error(kUnavailable): interrupted, or another process is building or changing `out`. Error(kInvalidArgument): also
+// when the database in `out` was changed since it was built (index-builder/database_updater.h).
 Manifest BuildIndex(const std::vector<std::filesystem::path>& inputs, const Tokenizer& tokenizer,
                     const Embedder& embedder, const std::filesystem::path& out, const IndexOptions& options,
                     ThreadPool& pool);

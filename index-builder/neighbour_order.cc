@@ -26,14 +26,10 @@ NeighbourOrder ParseNeighbourOrder(std::string_view name) {
 }
 
 void RequireOrder(NeighbourOrder order, const RetrievalDatabase& database) {
-  if (order != NeighbourOrder::kExact || database.embeddings() != nullptr ||
-      database.index().factory().ends_with("Flat")) {
-    return;
-  }
+  if (order != NeighbourOrder::kExact || database.has_exact_distances()) return;
   Throw(ErrorCode::kInvalidArgument,
-        "the database kept no embeddings to order candidates of its {} index by exact distance; build it with "
-        "--keep-embeddings, or re-rank by bm25 or none",
-        database.index().factory());
+        "the database kept no embeddings to order candidates of its index by exact distance; build it with "
+        "--keep-embeddings, or re-rank by bm25 or none");
 }
 
 std::vector<size_t> OrderCandidates(NeighbourOrder order, std::span<const TokenId> chunk,

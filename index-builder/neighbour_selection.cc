@@ -61,7 +61,7 @@ struct NeighbourSelector::Row {
   }
 };
 
-NeighbourSelector::NeighbourSelector(const Corpus& corpus, const TokenSequences& sequences, const ChunkStore& chunks,
+NeighbourSelector::NeighbourSelector(const Corpus& corpus, const TokenSequences& sequences, const ChunkReader& chunks,
                                      const ChunkSurvey& survey, const CandidateBlocks& candidates,
                                      const SelectionOptions& options)
     : corpus_(corpus),

@@ -53,7 +53,7 @@ struct SelectionCounts {
 // Const methods are safe from many threads; what the constructor is given must live as long.
 class NeighbourSelector {
  public:
-  NeighbourSelector(const Corpus& corpus, const TokenSequences& sequences, const ChunkStore& chunks,
+  NeighbourSelector(const Corpus& corpus, const TokenSequences& sequences, const ChunkReader& chunks,
                     const ChunkSurvey& survey, const CandidateBlocks& candidates, const SelectionOptions& options);
 
   // The rows of all chunks of a sequence, filled up with kNoChunk and kNoDistance.
@@ -71,7 +71,7 @@ class NeighbourSelector {
 
   const Corpus& corpus_;
   const TokenSequences& sequences_;
-  const ChunkStore& chunks_;
+  const ChunkReader& chunks_;
   const ChunkSurvey& survey_;
   const CandidateBlocks& candidates_;
   const SelectionOptions& options_;

@@ -7,7 +7,7 @@
 
 namespace retro {
 
-std::vector<float> MakeRecallQueries(const ChunkStore& chunks, const Tokenizer& tokenizer, const Embedder& embedder,
+std::vector<float> MakeRecallQueries(const ChunkReader& chunks, const Tokenizer& tokenizer, const Embedder& embedder,
                                      const RecallQueryOptions& options, ThreadPool& pool) {
   const uint64_t automatic = std::clamp<uint64_t>(chunks.num_chunks() / 100, 100, 1000);
   const uint64_t count = options.count > 0 ? options.count : automatic;

@@ -18,7 +18,7 @@ struct RecallQueryOptions {
 };
 
 // Embeddings of the first half of the tokens of randomly drawn chunks, one row each; at most one for each chunk.
-std::vector<float> MakeRecallQueries(const ChunkStore& chunks, const Tokenizer& tokenizer, const Embedder& embedder,
+std::vector<float> MakeRecallQueries(const ChunkReader& chunks, const Tokenizer& tokenizer, const Embedder& embedder,
                                      const RecallQueryOptions& options, ThreadPool& pool);
 
 }  // namespace retro

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
 #include "core/error.h"
+#include "core/hash.h"
 #include "core/interrupt.h"
 #include "core/manifest.h"
 #include "core/progress.h"
@@ -15,6 +17,7 @@
 #include "index-builder/embedding_stage.h"
 #include "index-builder/sample.h"
 #include "retriever/chunk_store.h"
+#include "retriever/generation.h"
 #include "retriever/half_embeddings.h"
 #include "retriever/reranked_search.h"
 #include "retriever/vector_index.h"
@@ -24,7 +27,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kKind = "retrieval database";
 constexpr uint64_t kChunksAtOnce = 4096;
 constexpr int kFoundAmong = 10;
 // Squared distance between a stored row and the same text embedded now: rounding to half precision and another order
@@ -85,6 +87,22 @@ class DatabaseAudit {
     return fmt::format("{} chunks of {} documents, {} vectors", chunks, chunks_.num_documents(), index_.size());
   }
 
+  // The removed documents have the chunks that the generation says, so that no other chunk is hidden and none is left.
+  std::string CheckRemoved(std::span<const RemovedDocument> removed, size_t part) const {
+    uint64_t documents = 0;
+    for (const RemovedDocument& document : removed) {
+      if (document.part != part) continue;
+      ++documents;
+      const uint64_t end = document.first_chunk + document.num_chunks;
+      if (document.num_chunks == 0) continue;
+      ExpectDocument(document.first_chunk, document.document, true);
+      ExpectDocument(end - 1, document.document, true);
+      if (document.first_chunk > 0) ExpectDocument(document.first_chunk - 1, document.document, false);
+      if (end < chunks_.num_chunks()) ExpectDocument(end, document.document, false);
+    }
+    return fmt::format("{} documents", documents);
+  }
+
   // Every chunk continues its document or begins a later one, and only the last of a document is short.
   std::string CheckChunks() const {
     Progress progress("verify", "chunks", chunks_.num_chunks());
@@ -133,6 +151,11 @@ class DatabaseAudit {
 
   void ExpectEqual(const char* what, uint64_t count, uint64_t expected) const {
     if (count != expected) Fail("{}: {}, the chunk store has {}", what, count, expected);
+  }
+
+  void ExpectDocument(uint64_t chunk, uint64_t document, bool expected) const {
+    if ((chunks_.Get({chunk}).document.value == document) == expected) return;
+    Fail("chunk {} is {}of the removed document {}", chunk, expected ? "not " : "", document);
   }
 
   void CheckChunk(const ChunkRecord& record, const std::optional<ChunkRecord>& previous) const {
@@ -204,6 +227,52 @@ uint64_t BytesOf(const Manifest& manifest, const std::string& prefix) {
   return bytes;
 }
 
+// What all checks are given.
+struct Auditing {
+  const Tokenizer& tokenizer;
+  const Embedder& embedder;
+  const VerifyOptions& options;
+  ThreadPool& pool;
+};
+
+std::string CheckPartManifest(const GenerationPart& part, Manifest& manifest) {
+  manifest = Manifest::Load(part.folder, kDatabaseKind);
+  if (HashFile(part.folder / "manifest.json") != part.manifest_xxh3) {
+    Throw(ErrorCode::kCorruption, "{}: its manifest is not the one that the database was made with",
+          part.folder.string());
+  }
+  return "complete";
+}
+
+void AuditPart(const DatabaseGeneration& generation, size_t index, const Auditing& with, Audit& audit) {
+  const GenerationPart& part = generation.parts[index];
+  const std::string prefix = part.name.empty() ? "" : part.name + ": ";
+  Manifest manifest = generation.manifest;
+  if (!part.name.empty() && !audit.Run(prefix + "manifest", [&] { return CheckPartManifest(part, manifest); })) return;
+  if (!audit.Run(prefix + "files", [&] { return CheckFiles(part.folder, manifest); })) return;
+  std::optional<DatabaseAudit> database;
+  const bool opened = audit.Run(prefix + "open", [&] {
+    database.emplace(part.folder, manifest, with.tokenizer, with.embedder, with.options, with.pool);
+    return std::string("chunk store, index and embeddings open");
+  });
+  if (opened && audit.Run(prefix + "counts", [&] { return database->CheckCounts(); })) {
+    audit.Run(prefix + "chunks", [&] { return database->CheckChunks(); });
+    audit.Run(prefix + "sample", [&] { return database->CheckSample(); });
+    const bool has_removed =
+        std::ranges::any_of(generation.removed, [&](const auto& gone) { return gone.part == index; });
+    if (has_removed) audit.Run(prefix + "removed", [&] { return database->CheckRemoved(generation.removed, index); });
+  }
+  if (const fs::path corpus = part.folder / "corpus"; Manifest::Exists(corpus)) {
+    audit.Run(prefix + "corpus", [&] { return CheckFiles(corpus, Manifest::Load(corpus, "corpus")); });
+  }
+}
+
+std::string Summary(const DatabaseGeneration& generation) {
+  if (generation.number == 0) return "complete";
+  return fmt::format("generation {}: {} parts, {} documents removed", generation.number, generation.parts.size(),
+                     generation.removed.size());
+}
+
 }  // namespace
 
 nlohmann::json VerifyIndex(const fs::path& folder, const Tokenizer& tokenizer, const Embedder& embedder,
@@ -213,37 +282,48 @@ nlohmann::json VerifyIndex(const fs::path& folder, const Tokenizer& tokenizer, c
           folder.string());
   }
   Audit audit;
-  Manifest manifest;
-  const bool files_are_good = audit.Run("manifest", [&] {
-    manifest = Manifest::Load(folder, kKind);
-    return std::string("complete");
-  }) && audit.Run("files", [&] { return CheckFiles(folder, manifest); });
-  std::optional<DatabaseAudit> database;
-  const bool opened = files_are_good && audit.Run("open", [&] {
-    database.emplace(folder, manifest, tokenizer, embedder, options, pool);
-    return std::string("chunk store, index and embeddings open");
+  DatabaseGeneration generation;
+  const bool loaded = audit.Run("manifest", [&] {
+    generation = DatabaseGeneration::Load(folder);
+    return Summary(generation);
   });
-  if (opened && audit.Run("counts", [&] { return database->CheckCounts(); })) {
-    audit.Run("chunks", [&] { return database->CheckChunks(); });
-    audit.Run("sample", [&] { return database->CheckSample(); });
-  }
-  if (const fs::path corpus = folder / "corpus"; Manifest::Exists(corpus)) {
-    audit.Run("corpus", [&] { return CheckFiles(corpus, Manifest::Load(corpus, "corpus")); });
+  for (size_t part = 0; loaded && part < generation.parts.size(); ++part) {
+    AuditPart(generation, part, {tokenizer, embedder, options, pool}, audit);
   }
   return audit.ToJson();
 }
 
 nlohmann::json IndexStats(const fs::path& folder) {
-  const Manifest manifest = Manifest::Load(folder, kKind);
+  const DatabaseGeneration generation = DatabaseGeneration::Load(folder);
+  const Manifest& manifest = generation.manifest;
+  std::map<std::string, uint64_t> bytes;
+  nlohmann::json parts = nlohmann::json::array();
+  for (const GenerationPart& part : generation.parts) {
+    const Manifest own = part.name.empty() ? manifest : Manifest::Load(part.folder, kDatabaseKind);
+    bytes["chunks"] += BytesOf(own, "chunks/");
+    bytes["embeddings"] += BytesOf(own, "embeddings/");
+    bytes["vectors.index"] += BytesOf(own, "vectors.index");
+    bytes["total"] += BytesOf(own, "");
+    const nlohmann::json index = own.counts.value("index", nlohmann::json::object());
+    parts.push_back({{"name", part.name},
+                     {"documents", part.num_documents},
+                     {"chunks", part.num_chunks},
+                     {"tokens", part.num_tokens},
+                     {"factory", index.value("factory", "")},
+                     {"recall_at_10", index.value("recall_at_10", nlohmann::json())}});
+  }
   const nlohmann::json none = nullptr;
+  const auto tokens = manifest.counts.value("tokens", uint64_t{0});
+  const GenerationTotals removed = generation.Removed();
   return {{"documents", manifest.counts.value("documents", none)},
           {"chunks", manifest.counts.value("chunks", none)},
           {"tokens", manifest.counts.value("tokens", none)},
-          {"bytes",
-           {{"chunks", BytesOf(manifest, "chunks/")},
-            {"embeddings", BytesOf(manifest, "embeddings/")},
-            {"vectors.index", BytesOf(manifest, "vectors.index")},
-            {"total", BytesOf(manifest, "")}}},
+          {"bytes", bytes},
+          {"bytes_per_token",
+           tokens == 0 ? none : nlohmann::json(static_cast<double>(bytes["total"]) / static_cast<double>(tokens))},
+          {"generation", generation.number},
+          {"parts", parts},
+          {"removed", {{"documents", removed.documents}, {"chunks", removed.chunks}, {"tokens", removed.tokens}}},
           {"index", manifest.counts.value("index", none)},
           {"options", manifest.options},
           {"fingerprints", manifest.fingerprints},

@@ -61,9 +61,11 @@ void CheckStatus(const rocksdb::Status& status, const std::filesystem::path& fol
 }
 
 rocksdb::Options ChunkStoreOptions() {
+  // One for all stores of the process, so that a database of many parts takes no more memory than one of one part.
+  static const auto cache = rocksdb::HyperClockCacheOptions(kBlockCacheBytes, kTableBlockBytes).MakeSharedCache();
   rocksdb::BlockBasedTableOptions table;
   table.block_size = kTableBlockBytes;
-  table.block_cache = rocksdb::HyperClockCacheOptions(kBlockCacheBytes, kTableBlockBytes).MakeSharedCache();
+  table.block_cache = cache;
   table.checksum = rocksdb::kXXH3;
   table.format_version = 5;
   rocksdb::Options options;

@@ -163,6 +163,23 @@ DocumentInfo ChunkStore::Document(DocumentIndex document) const {
   return info;
 }
 
+void ChunkStore::ForEachDocument(const std::function<void(DocumentIndex, const DocumentInfo&)>& visit) const {
+  const auto& database = state_->database;
+  rocksdb::ReadOptions once;
+  once.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> entry(database.db->NewIterator(once, database.documents));
+  uint64_t next = 0;
+  DocumentInfo info;
+  for (entry->SeekToFirst(); entry->Valid() && next < num_documents(); entry->Next(), ++next) {
+    if (entry->key() != NumberKey(next) || !DecodeDocument(entry->value().ToStringView(), info)) break;
+    visit(DocumentIndex{next}, info);
+  }
+  CheckStatus(entry->status(), database.folder, "its documents cannot be read");
+  if (next == num_documents()) return;
+  Throw(ErrorCode::kCorruption, "{}: document {} is missing or damaged; build the database again",
+        database.folder.string(), next);
+}
+
 void ChunkStore::ReadRange(ChunkId first, uint64_t count, std::vector<ChunkRecord>& out) const {
   out.clear();
   if (count == 0) return;

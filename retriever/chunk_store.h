@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,24 +25,37 @@ struct ChunkRecord {
   std::vector<TokenId> tokens;
 };
 
-// Written in order by ChunkStoreWriter, then read-only. Const methods are safe from many threads, and several processes
-// may read one store. Methods throw Error(kNotFound) naming an id that the store lacks, kCorruption when a block on
-// disk does not have its checksum, kIo.
-class ChunkStore final : public ChunkSource {
+// Chunks and documents by number, whether they lie in one store or in several (retriever/parted_chunks.h). Const
+// methods are safe from many threads. Methods throw Error(kNotFound) naming an id that is not there, kCorruption when a
+// block on disk does not have its checksum, kIo.
+class ChunkReader : public ChunkSource {
+ public:
+  virtual uint64_t num_documents() const = 0;
+  virtual ChunkRecord Get(ChunkId id) const = 0;
+  virtual DocumentInfo Document(DocumentIndex document) const = 0;
+  // Sets `out` to chunks [first, first + count) in order, for verification and for embedding.
+  virtual void ReadRange(ChunkId first, uint64_t count, std::vector<ChunkRecord>& out) const = 0;
+  // Whether the chunk is of a document that was removed: no search finds it, its id is not given to another one.
+  virtual bool IsRemoved(ChunkId) const { return false; }
+};
+
+// One store on disk. Written in order by ChunkStoreWriter, then read-only; several processes may read it.
+class ChunkStore final : public ChunkReader {
  public:
   // Holds what was committed, also when the writer did not come to its end. Throws Error(kNotFound, kCorruption, kIo).
   explicit ChunkStore(const std::filesystem::path& folder);
   ~ChunkStore() override;
 
   uint64_t num_chunks() const override;
-  uint64_t num_documents() const;
+  uint64_t num_documents() const override;
   uint32_t chunk_len() const override;
   void GetNeighbours(std::span<const ChunkId> ids, std::span<TokenId> out, std::span<uint32_t> lengths) const override;
 
-  ChunkRecord Get(ChunkId id) const;
-  DocumentInfo Document(DocumentIndex document) const;
-  // Sets `out` to chunks [first, first + count) in order, for verification and for embedding.
-  void ReadRange(ChunkId first, uint64_t count, std::vector<ChunkRecord>& out) const;
+  ChunkRecord Get(ChunkId id) const override;
+  DocumentInfo Document(DocumentIndex document) const override;
+  void ReadRange(ChunkId first, uint64_t count, std::vector<ChunkRecord>& out) const override;
+  // Every document in order, by one pass over the table of documents.
+  void ForEachDocument(const std::function<void(DocumentIndex, const DocumentInfo&)>& visit) const;
 
  private:
   struct State;

@@ -1,12 +1,10 @@
 #include "retriever/retrieval_database.h"
 
 #include <algorithm>
-#include <optional>
 
-#include "core/error.h"
 #include "core/thread_pool.h"
+#include "retriever/database_part.h"
 #include "retriever/passage_text.h"
-#include "retriever/reranked_search.h"
 
 namespace retro {
 
@@ -14,136 +12,114 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kKind = "retrieval database";
-constexpr const char* kIndexFile = "vectors.index";
-constexpr const char* kChunksFolder = "chunks";
-constexpr const char* kEmbeddingsFolder = "embeddings";
+using Parts = std::vector<std::shared_ptr<const DatabasePart>>;
 
-// A text or number of the manifest, for comparing and for messages.
-std::string Recorded(const nlohmann::json& section, const char* name) {
-  const auto found = section.find(name);
-  if (found == section.end()) return "(not recorded)";
-  return found->is_string() ? found->get<std::string>() : found->dump();
+// A part of `open` that has the same manifest, or null.
+std::shared_ptr<const DatabasePart> FindPart(const Parts& open, const GenerationPart& part) {
+  const auto found = std::ranges::find(open, part.manifest_xxh3, [](const auto& p) { return p->manifest_xxh3(); });
+  return found == open.end() ? nullptr : *found;
 }
 
-void CheckFingerprint(const fs::path& folder, const Manifest& manifest, const char* part, const std::string& given) {
-  const std::string recorded = Recorded(manifest.fingerprints, part);
-  if (recorded == given) return;
-  Throw(ErrorCode::kInvalidArgument,
-        "{} was built with another {}: its fingerprint is {}, that of the given one {}; give the one that it was built "
-        "with, or build the database again",
-        folder.string(), part, recorded, given);
-}
-
-bool Lists(const Manifest& manifest, const std::string& folder) {
-  return std::any_of(manifest.files.items().begin(), manifest.files.items().end(),
-                     [&](const auto& file) { return file.key().starts_with(folder + "/"); });
-}
-
-// A file that the manifest does not list was never checked, and RocksDB might still read it.
-void RefuseUnlisted(const fs::path& folder, const Manifest& manifest, const char* part) {
-  for (const auto& entry : fs::recursive_directory_iterator(folder / part)) {
-    const std::string relative = entry.path().lexically_relative(folder).generic_string();
-    if (entry.is_directory() || manifest.files.contains(relative)) continue;
-    Throw(ErrorCode::kCorruption, "{} is not in the manifest; remove it, or build the database again",
-          entry.path().string());
+PartedChunks ChunksOf(const Parts& parts, std::span<const RemovedDocument> removed) {
+  std::vector<PartedChunks::Part> chunks;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    chunks.push_back({std::shared_ptr<const ChunkStore>(parts[i], &parts[i]->chunks()), RemovedChunks(removed, i)});
   }
+  return PartedChunks(std::move(chunks));
 }
 
-// Everything that can be known before FAISS and RocksDB look at their files.
-Manifest VerifiedManifest(const fs::path& folder, const Embedder& embedder, const Tokenizer& tokenizer,
-                          RetrievalDatabase::Verify verify) {
-  Manifest manifest = Manifest::Load(folder, kKind);
-  CheckFingerprint(folder, manifest, "tokenizer", tokenizer.fingerprint());
-  CheckFingerprint(folder, manifest, "embedder", embedder.fingerprint());
-  if (!manifest.files.contains(kIndexFile) || !Lists(manifest, kChunksFolder)) {
-    Throw(ErrorCode::kCorruption, "{}: the manifest lacks {} or {}/; build the database again", folder.string(),
-          kIndexFile, kChunksFolder);
-  }
-  manifest.VerifyFiles(
-      folder, verify == RetrievalDatabase::Verify::kChecksums ? Manifest::Check::kChecksums : Manifest::Check::kSizes);
-  RefuseUnlisted(folder, manifest, kChunksFolder);
-  if (Lists(manifest, kEmbeddingsFolder)) RefuseUnlisted(folder, manifest, kEmbeddingsFolder);
-  return manifest;
-}
-
-// A count of the manifest's index section, 0 when it is not there.
-int IndexSetting(const Manifest& manifest, const char* name) {
-  const auto index = manifest.counts.find("index");
-  if (index == manifest.counts.end() || !index->is_object()) return 0;
-  const auto setting = index->find(name);
-  return setting != index->end() && setting->is_number_integer() ? std::max(0, setting->get<int>()) : 0;
+void KeepNearest(size_t k, std::vector<Neighbour>& found) {
+  std::ranges::sort(found, [](const Neighbour& a, const Neighbour& b) {
+    return a.distance != b.distance ? a.distance < b.distance : a.chunk < b.chunk;
+  });
+  if (found.size() > k) found.resize(k);
 }
 
 }  // namespace
 
 struct RetrievalDatabase::State {
   State(const fs::path& where, std::shared_ptr<const Embedder> with_embedder,
-        std::shared_ptr<const Tokenizer> with_tokenizer, Verify verify)
+        std::shared_ptr<const Tokenizer> with_tokenizer, Verify how, const DatabaseGeneration& current, Parts opened)
       : folder(where),
         embedder(std::move(with_embedder)),
         tokenizer(std::move(with_tokenizer)),
-        manifest(VerifiedManifest(folder, *embedder, *tokenizer, verify)),
-        chunks(folder / kChunksFolder),
-        index(VectorIndex::Load(folder / kIndexFile)) {
-    if (Lists(manifest, kEmbeddingsFolder)) embeddings.emplace(folder / kEmbeddingsFolder, index.dim());
-    CheckAgreement();
-  }
+        verify(how),
+        generation(current.number),
+        stamp(current.stamp),
+        manifest(current.manifest),
+        parts(std::move(opened)),
+        chunks(ChunksOf(parts, current.removed)) {}
 
-  void CheckAgreement() const {
-    if (index.dim() != embedder->dim()) {
-      Throw(ErrorCode::kCorruption, "{} has dim {}, the embedder {}; build the database again",
-            (folder / kIndexFile).string(), index.dim(), embedder->dim());
-    }
-    CheckCount((folder / kIndexFile).string(), "vectors", index.size());
-    if (embeddings) CheckCount((folder / kEmbeddingsFolder).string(), "rows", embeddings->size());
-    if (Recorded(manifest.counts, "chunks") != std::to_string(chunks.num_chunks())) {
-      Throw(ErrorCode::kCorruption, "{} has {} chunks, the manifest says {}; build the database again",
-            (folder / kChunksFolder).string(), chunks.num_chunks(), Recorded(manifest.counts, "chunks"));
-    }
-  }
-
-  void CheckCount(const std::string& path, const char* unit, uint64_t count) const {
-    if (count == chunks.num_chunks()) return;
-    Throw(ErrorCode::kCorruption, "{} has {} {}, {} has {} chunks: they are of two builds; build the database again",
-          path, count, unit, (folder / kChunksFolder).string(), chunks.num_chunks());
-  }
-
-  SearchOptions Resolve(SearchOptions options) const {
-    if (options.nprobe == 0) options.nprobe = IndexSetting(manifest, "nprobe");
-    if (options.rerank_factor == 0) options.rerank_factor = IndexSetting(manifest, "rerank_factor");
-    return options;
+  // `open`: parts that need not be opened again.
+  static std::unique_ptr<State> Open(const fs::path& folder, const std::shared_ptr<const Embedder>& embedder,
+                                     const std::shared_ptr<const Tokenizer>& tokenizer, Verify verify,
+                                     const Parts& open) {
+    return OpenCurrent(folder, [&](const DatabaseGeneration& generation) {
+      RequireFingerprint(folder, generation.manifest, "tokenizer", tokenizer->fingerprint());
+      RequireFingerprint(folder, generation.manifest, "embedder", embedder->fingerprint());
+      const auto check = verify == Verify::kChecksums ? Manifest::Check::kChecksums : Manifest::Check::kSizes;
+      Parts parts;
+      for (const GenerationPart& part : generation.parts) {
+        auto known = FindPart(open, part);
+        parts.push_back(known ? known : std::make_shared<const DatabasePart>(part, embedder->dim(), check));
+      }
+      return std::make_unique<State>(folder, embedder, tokenizer, verify, generation, std::move(parts));
+    });
   }
 
   fs::path folder;
   std::shared_ptr<const Embedder> embedder;
   std::shared_ptr<const Tokenizer> tokenizer;
+  Verify verify;
+  uint64_t generation;
+  FileStamp stamp;
   Manifest manifest;
-  ChunkStore chunks;
-  VectorIndex index;
-  std::optional<HalfEmbeddings> embeddings;
+  Parts parts;
+  PartedChunks chunks;
 };
 
 RetrievalDatabase::RetrievalDatabase(const fs::path& folder, std::shared_ptr<const Embedder> embedder,
                                      std::shared_ptr<const Tokenizer> tokenizer, Verify verify)
-    : state_(std::make_unique<State>(folder, std::move(embedder), std::move(tokenizer), verify)) {}
+    : state_(State::Open(folder, embedder, tokenizer, verify, {})) {}
 
+RetrievalDatabase::RetrievalDatabase(std::unique_ptr<State> state) : state_(std::move(state)) {}
 RetrievalDatabase::~RetrievalDatabase() = default;
 
-const fs::path& RetrievalDatabase::folder() const { return state_->folder; }
-const Manifest& RetrievalDatabase::manifest() const { return state_->manifest; }
-const ChunkStore& RetrievalDatabase::chunks() const { return state_->chunks; }
-const VectorIndex& RetrievalDatabase::index() const { return state_->index; }
-const HalfEmbeddings* RetrievalDatabase::embeddings() const {
-  return state_->embeddings ? &*state_->embeddings : nullptr;
+bool RetrievalDatabase::HasNewer() const {
+  const auto stamp = DatabaseGeneration::CurrentStamp(state_->folder);
+  return stamp.has_value() && stamp != state_->stamp;
 }
+
+std::unique_ptr<RetrievalDatabase> RetrievalDatabase::OpenNewer() const {
+  const State& old = *state_;
+  return std::unique_ptr<RetrievalDatabase>(
+      new RetrievalDatabase(State::Open(old.folder, old.embedder, old.tokenizer, old.verify, old.parts)));
+}
+
+const fs::path& RetrievalDatabase::folder() const { return state_->folder; }
+uint64_t RetrievalDatabase::generation() const { return state_->generation; }
+const Manifest& RetrievalDatabase::manifest() const { return state_->manifest; }
+const PartedChunks& RetrievalDatabase::chunks() const { return state_->chunks; }
 const Tokenizer& RetrievalDatabase::tokenizer() const { return *state_->tokenizer; }
+
+bool RetrievalDatabase::has_exact_distances() const {
+  return std::ranges::all_of(state_->parts, [](const auto& part) { return part->has_exact_distances(); });
+}
 
 std::vector<std::vector<Neighbour>> RetrievalDatabase::Search(std::span<const std::string_view> texts,
                                                               const SearchOptions& options, ThreadPool& pool) const {
-  std::vector<float> queries(texts.size() * state_->index.dim());
+  std::vector<float> queries(texts.size() * static_cast<size_t>(state_->embedder->dim()));
   state_->embedder->Embed(texts, queries, pool);
-  return SearchReranked(state_->index, embeddings(), queries, state_->Resolve(options), pool);
+  std::vector<std::vector<Neighbour>> found(texts.size());
+  for (size_t i = 0; i < state_->parts.size(); ++i) {
+    const uint64_t first = state_->chunks.first_chunk(i).value;
+    const auto rows = state_->parts[i]->Search(queries, options, state_->chunks.part(i).removed, pool);
+    for (size_t query = 0; query < rows.size(); ++query) {
+      for (const Neighbour& near : rows[query]) found[query].push_back({{near.chunk.value + first}, near.distance});
+    }
+  }
+  for (auto& row : found) KeepNearest(static_cast<size_t>(options.k), row);
+  return found;
 }
 
 Passage RetrievalDatabase::GetPassage(const Neighbour& neighbour, bool with_continuation) const {

@@ -1,5 +1,5 @@
-// A retrieval database, opened: manifest verified, index and chunks of one build, searched by text.
-// The folder: manifest.json, vectors.index, chunks/ and, when it was built so, embeddings/ (docs/formats.md).
+// A retrieval database, opened: manifests verified, all parts of its current generation, searched by text as one.
+// The folder: retriever/generation.h, docs/formats.md.
 #pragma once
 
 #include <filesystem>
@@ -12,6 +12,7 @@
 #include "retriever/chunk_store.h"
 #include "retriever/embedder.h"
 #include "retriever/half_embeddings.h"
+#include "retriever/parted_chunks.h"
 #include "retriever/vector_index.h"
 
 namespace retro {
@@ -25,25 +26,36 @@ struct Passage {
   uint64_t position = 0;  // of its first token in the document
 };
 
-// Immutable while open; const methods are safe from many threads (each with its own pool).
+// Immutable while open, also when the folder gets a newer generation; const methods are safe from many threads (each
+// with its own pool).
 class RetrievalDatabase {
  public:
   enum class Verify { kSizes, kChecksums };
-  // Throws Error: kNotFound, kCorruption naming the file, kInvalidArgument when it was built by another embedder or
-  // tokenizer than those given (both fingerprints are shown). No file is opened before the manifest has vouched for it.
+  // Opens the current generation. Throws Error: kNotFound, kCorruption naming the file, kInvalidArgument when it was
+  // built by another embedder or tokenizer than those given (both fingerprints are shown). No file is opened before the
+  // manifest has vouched for it.
   RetrievalDatabase(const std::filesystem::path& folder, std::shared_ptr<const Embedder> embedder,
                     std::shared_ptr<const Tokenizer> tokenizer, Verify verify = Verify::kChecksums);
   ~RetrievalDatabase();
 
-  const std::filesystem::path& folder() const;
-  const Manifest& manifest() const;
-  const ChunkStore& chunks() const;
-  const VectorIndex& index() const;
-  const HalfEmbeddings* embeddings() const;  // null when they were not kept
-  const Tokenizer& tokenizer() const;
+  // Whether the folder holds another generation by now: one system call. False also when the folder is gone.
+  bool HasNewer() const;
+  // Opens the folder's current generation. Parts that this one has as well are shared, so that little is read. Both
+  // live on independently. Throws as the constructor does; then this one is as good as before.
+  std::unique_ptr<RetrievalDatabase> OpenNewer() const;
 
-  // The nearest chunks of each text, best first, without their texts. nprobe and rerank_factor 0: as measured when the
-  // database was built (counts.index of the manifest).
+  const std::filesystem::path& folder() const;
+  uint64_t generation() const;  // 0: as built
+  const Manifest& manifest() const;
+  const PartedChunks& chunks() const;
+  const Tokenizer& tokenizer() const;
+  // Whether all distances are those of the embeddings: they were kept, or the index is exact.
+  bool has_exact_distances() const;
+
+  // The nearest chunks of each text, best first, equal distances by ChunkId, without their texts: of all parts what one
+  // index of them all would find, by exact distances where the parts have them. Chunks of removed documents and those
+  // that options.filter refuses are not among them; there are fewer than k only where there are not more. nprobe and
+  // rerank_factor 0: as measured when each part was built (counts.index of its manifest).
   std::vector<std::vector<Neighbour>> Search(std::span<const std::string_view> texts, const SearchOptions& options,
                                              ThreadPool& pool) const;
   // What a search found, with text and source. `with_continuation`: the text goes on to the end of the next chunk.
@@ -54,6 +66,7 @@ class RetrievalDatabase {
 
  private:
   struct State;
+  explicit RetrievalDatabase(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 

@@ -193,6 +193,11 @@ std::vector<std::vector<Neighbour>> VectorIndex::Search(std::span<const float> q
   return found;
 }
 
+std::span<const float> VectorIndex::ExactRow(ChunkId chunk) const {
+  if (state_->flat == nullptr) return {};
+  return {state_->flat->get_xb() + chunk.value * dim(), static_cast<size_t>(dim())};
+}
+
 uint64_t VectorIndex::size() const { return state_->index->ntotal; }
 int64_t VectorIndex::dim() const { return state_->index->d; }
 const std::string& VectorIndex::factory() const { return state_->factory; }

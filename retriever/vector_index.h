@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/ids.h"
+#include "retriever/document_filter.h"
 
 namespace retro {
 
@@ -17,8 +18,9 @@ class ThreadPool;
 
 struct SearchOptions {
   int k = 2;
-  int nprobe = 0;         // 0: the value chosen when the index was built
-  int rerank_factor = 0;  // candidates = k * factor, re-ranked by exact distance; 0: as chosen at build time
+  int nprobe = 0;              // 0: the value chosen when the index was built
+  int rerank_factor = 0;       // candidates = k * factor, re-ranked by exact distance; 0: as chosen at build time
+  DocumentFilter filter = {};  // of documents; an index alone knows none and does not look at it
 };
 
 struct Neighbour {
@@ -52,6 +54,9 @@ class VectorIndex {
   // 0: 1/16 of the lists. Runs on the calling thread; rerank_factor is not looked at. Throws Error(kInvalidArgument) on
   // k or nprobe < 0, k == 0, and on queries that are not finite.
   std::vector<std::vector<Neighbour>> Search(std::span<const float> queries, const SearchOptions& options) const;
+
+  // A vector as it was added, where the index keeps them so ("Flat"); else nothing. REQUIRES: chunk.value < size()
+  std::span<const float> ExactRow(ChunkId chunk) const;
 
   uint64_t size() const;
   int64_t dim() const;

@@ -59,10 +59,10 @@ TEST_F(RetrievalDatabaseTest, AnswersTheSameWithAndWithoutEmbeddings) {
   WriteDatabase(dir_ / "bare", texts_, false);
   const std::vector<std::string_view> queries = {"otter", "stripes", "hover"};
   Open(folder_);
-  EXPECT_NE(database_->embeddings(), nullptr);
+  EXPECT_TRUE(database_->manifest().files.contains("embeddings/block-00000.embeddings"));
   const auto with = database_->Search(queries, {.k = 4}, pool_);
   Open(dir_ / "bare");
-  EXPECT_EQ(database_->embeddings(), nullptr);
+  EXPECT_FALSE(database_->manifest().files.contains("embeddings/block-00000.embeddings"));
   const auto without = database_->Search(queries, {.k = 4}, pool_);
   for (size_t i = 0; i < queries.size(); ++i) {
     for (size_t j = 0; j < with[i].size(); ++j) {
