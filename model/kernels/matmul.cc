@@ -74,8 +74,10 @@ void RunGemmTile(const Product& product, const Tile& tile) {
                             .streaming = product.num_rows <= kStreamingRows});
     }
   }
+  Epilogue epilogue = product.epilogue;
+  if (epilogue.addend != nullptr) epilogue.addend += tile.first_row * epilogue.addend_stride;
   product.kernels.finish(sums, width, tile.num_rows, product.Columns(tile.first_panel, tile.num_panels),
-                         tile.first_panel * kPanel, product.epilogue, product.y + tile.first_row * product.y_stride,
+                         tile.first_panel * kPanel, epilogue, product.y + tile.first_row * product.y_stride,
                          product.y_stride);
 }
 
