@@ -101,7 +101,9 @@ INSTANTIATE_TEST_SUITE_P(Adapters, LoraModule,
 TEST(LoraWeights, AnAdapterOfAnotherRankIsRefused) {
   const DecoderSource source = OpenDecoder(GoldenFolder("gpt2"));
   DecoderModule module = LoadDecoderModule(source);
-  LoraWeights lora({.rank = 8}, source.config, module);
+  LoraConfig config;
+  config.rank = 8;
+  LoraWeights lora(config, source.config, module);
   EXPECT_ERROR(lora.Load(GoldenFolder("lora/gpt2")), ErrorCode::kInvalidArgument, "--lora-rank");
 }
 
@@ -114,7 +116,10 @@ TEST(LoraAdapter, OnAGgufFileTheEngineAgreesWithTheModule) {
   {
     DecoderConfig config = source.config;
     DecoderModule shape(config, ModuleRopeFrequencies(source));
-    const LoraWeights lora({.rank = 8, .alpha = 16}, config, shape);
+    LoraConfig options;
+    options.rank = 8;
+    options.alpha = 16;
+    const LoraWeights lora(options, config, shape);
     torch::NoGradGuard no_grad;
     for (const auto& item : shape->named_parameters()) {
       if (item.key().ends_with("lora_b")) item.value().normal_(0, 0.02);

@@ -58,7 +58,8 @@ TEST(TrainConfig, EachImpossibleValueIsRefusedByItsOption) {
       {"--lora-dropout is 1",
        [](TrainConfig& c) {
          c.model.init_from = "model";
-         c.lora = {.rank = 8, .dropout = 1};
+         c.lora.rank = 8;
+         c.lora.dropout = 1;
        }},
       {"--save-every is 0", [](TrainConfig& c) { c.save_every = 0; }},
       {"--keep-last is 0", [](TrainConfig& c) { c.keep_last = 0; }},
