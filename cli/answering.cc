@@ -8,7 +8,7 @@ namespace retro::cli {
 void AddAnsweringOptions(CLI::App& command, AnsweringOptions& options) {
   options.database.search.k = options.answer.k;
   AddDatabaseOptions(command, options.database);
-  AddModelOption(command, options.model, options.int8);
+  AddModelOption(command, options.model, options.int8, options.adapter);
   AddRetrievalOptions(command, options.retrieval, options.answer.retrieval_step, "both for a RETRO model, else prompt");
   command
       .add_option("--threshold", options.answer.threshold,
@@ -20,7 +20,7 @@ void AddAnsweringOptions(CLI::App& command, AnsweringOptions& options) {
 }
 
 std::unique_ptr<Answerer> OpenAnswerer(AnsweringOptions& options, ThreadPool& pool) {
-  LanguageModel model = OpenLanguageModel(options.model, options.int8, pool);
+  LanguageModel model = OpenLanguageModel(options.model, options.int8, pool, options.adapter);
   const auto suitable = model.decoder->config().retro ? RetrievalMode::kBoth : RetrievalMode::kPrompt;
   options.answer.retrieval = options.retrieval.value_or(suitable);
   if (UsesCrossAttention(options.answer.retrieval)) CheckTakesNeighbours(*model.decoder);

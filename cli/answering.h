@@ -14,6 +14,7 @@ struct AnsweringOptions {
   DatabaseOptions database;
   std::string model;
   bool int8 = false;
+  std::string adapter;
   std::optional<RetrievalMode> retrieval;  // not given: what suits the decoder
   AnswerOptions answer;
 };

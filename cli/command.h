@@ -30,6 +30,7 @@ void AddAsk(CLI::App& app, const GlobalOptions& globals);
 void AddCorpus(CLI::App& app, const GlobalOptions& globals);
 void AddEmbed(CLI::App& app, const GlobalOptions& globals);
 void AddEval(CLI::App& app, const GlobalOptions& globals);
+void AddExamples(CLI::App& app, const GlobalOptions& globals);
 void AddGenerate(CLI::App& app, const GlobalOptions& globals);
 void AddIndex(CLI::App& app, const GlobalOptions& globals);
 void AddModel(CLI::App& app, const GlobalOptions& globals);

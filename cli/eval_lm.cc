@@ -21,6 +21,7 @@ struct Options {
   std::vector<int> ks;
   std::vector<double> db_fractions;
   bool int8 = false;
+  std::string adapter;
   int64_t window_len = 0, stride = 0;
   LmDocumentOptions documents;
   DatabaseOptions database;
@@ -66,7 +67,7 @@ class Run {
   const std::optional<RetroConfig>& retro() const { return model_.decoder->config().retro; }
 
   void Open() {
-    model_ = OpenLanguageModel(options_.model, options_.int8, pool_);
+    model_ = OpenLanguageModel(options_.model, options_.int8, pool_, options_.adapter);
     if (!options_.database.db.empty()) {
       const auto embedder = OpenEmbedder(options_.database);
       database_ = std::make_unique<RetrievalDatabase>(
@@ -169,6 +170,7 @@ class Run {
     for (const LmArm& arm : arms_) arms.push_back(arm.name);
     info_.config = {{"model", options_.model},
                     {"int8", options_.int8},
+                    {"adapter", options_.adapter},
                     {"inputs", options_.inputs},
                     {"part", options_.documents.part},
                     {"max_documents", options_.documents.max_documents},
@@ -271,7 +273,7 @@ void AddNeighbourOptions(CLI::App& lm, Options& options) {
 void AddEvalLm(CLI::App& eval, const GlobalOptions& globals) {
   auto* lm = eval.add_subcommand("lm", "Bits per byte of documents with and without neighbours, by overlap");
   auto options = std::make_shared<Options>();
-  AddModelOption(*lm, options->model, options->int8);
+  AddModelOption(*lm, options->model, options->int8, options->adapter);
   AddInputOptions(*lm, *options);
   AddNeighbourOptions(*lm, *options);
   lm->add_option("--bootstrap-samples", options->bootstrap.num_samples, "Drawn for the intervals of differences")

@@ -14,7 +14,7 @@ namespace retro::cli {
 namespace {
 
 struct Options {
-  std::string model, prompt, file, system;
+  std::string model, adapter, prompt, file, system;
   bool int8 = false, chat = false;
   GenerationOptions generation;
   DatabaseOptions database;
@@ -92,7 +92,7 @@ nlohmann::json ToJson(const std::string& prompt, const Generation& generation) {
 void Generate(Options options, const GlobalOptions& globals) {
   ThreadPool pool(globals.num_threads);
   const std::vector<std::string> texts = GivenPrompts(options);
-  const LanguageModel model = OpenLanguageModel(options.model, options.int8, pool);
+  const LanguageModel model = OpenLanguageModel(options.model, options.int8, pool, options.adapter);
   options.generation.stop_tokens = StopTokens(*model.tokenizer);
   std::vector<std::vector<TokenId>> prompts;
   Retrieval retrieval = OpenRetrieval(options, model, pool);
@@ -124,7 +124,7 @@ void Generate(Options options, const GlobalOptions& globals) {
 void AddGenerate(CLI::App& app, const GlobalOptions& globals) {
   auto* generate = app.add_subcommand("generate", "Continue a text with a decoder");
   auto options = std::make_shared<Options>();
-  AddModelOption(*generate, options->model, options->int8);
+  AddModelOption(*generate, options->model, options->int8, options->adapter);
   generate->add_option("prompt", options->prompt, "The text to continue, or with --chat the user's message");
   generate->add_option("--file", options->file, "One prompt on each line of a file, as one batch; - for stdin");
   generate->add_flag("--chat", options->chat, "Write the prompt with the model's chat template");

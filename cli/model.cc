@@ -1,8 +1,13 @@
-// retro model info: what a model file or folder holds.
+// retro model: what a model file or folder holds; an adapter merged into its base.
 #include <iostream>
 
 #include "cli/command.h"
 #include "cli/open.h"
+#include "core/error.h"
+#include "core/file.h"
+#include "model/load_tokenizer.h"
+#include "model/model_files.h"
+#include "model/torch/merge_adapter.h"
 
 namespace retro::cli {
 namespace {
@@ -43,16 +48,48 @@ void Info(const std::string& path, const GlobalOptions& globals) {
       model.tokenizer->fingerprint());
 }
 
+struct MergeOptions {
+  std::string model, adapter, tokenizer, out;
+};
+
+void Merge(const MergeOptions& options, const GlobalOptions& globals) {
+  std::error_code ignored;
+  if (std::filesystem::exists(options.out, ignored) && !std::filesystem::is_empty(options.out, ignored)) {
+    Throw(ErrorCode::kInvalidArgument, "{}: is there already and not an empty folder; give another --out", options.out);
+  }
+  MakeDirectories(options.out);
+  MergeAdapter(options.model, options.adapter, options.out);
+  CopyTokenizerFiles(options.tokenizer.empty() ? options.model : options.tokenizer, options.out);
+  if (globals.json) return PrintJson({{"model", options.out}});
+  std::cout << fmt::format("{}: the model with the adapter in its weights, fp32\n", options.out);
+  if (options.tokenizer.empty() && IsGguf(ResolveModelPath(options.model))) {
+    std::cout << "A .gguf's tokenizer is not copied: put the model's tokenizer.json beside it, or give --tokenizer\n";
+  }
+}
+
+void AddMerge(CLI::App& model, const GlobalOptions& globals) {
+  auto* merge = model.add_subcommand("merge", "Put a LoRA adapter into the weights of its base: a model of its own");
+  auto options = std::make_shared<MergeOptions>();
+  merge->add_option("--model", options->model, "The base: a folder in Hugging Face layout or a .gguf file")
+      ->required()
+      ->envname("RETRO_MODEL");
+  merge->add_option("--adapter", options->adapter, "The adapter's folder")->required();
+  merge->add_option("--tokenizer", options->tokenizer, "Whose files are copied beside it; default: the base's");
+  merge->add_option("--out", options->out, "A new folder, in Hugging Face layout")->required();
+  merge->callback([options, &globals] { Merge(*options, globals); });
+}
+
 }  // namespace
 
 void AddModel(CLI::App& app, const GlobalOptions& globals) {
-  auto* model = app.add_subcommand("model", "Look at models")->require_subcommand(1);
+  auto* model = app.add_subcommand("model", "Look at models and merge adapters")->require_subcommand(1);
   auto* info = model->add_subcommand("info", "What a model file or folder holds");
   auto path = std::make_shared<std::string>();
   info->add_option("path,--model", *path, "A folder in Hugging Face layout or a .gguf file")
       ->required()
       ->envname("RETRO_MODEL");
   info->callback([path, &globals] { Info(*path, globals); });
+  AddMerge(*model, globals);
 }
 
 }  // namespace retro::cli

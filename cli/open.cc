@@ -63,18 +63,22 @@ std::unique_ptr<RetrievalDatabase> OpenDatabase(const DatabaseOptions& options,
       options.quick ? RetrievalDatabase::Verify::kSizes : RetrievalDatabase::Verify::kChecksums);
 }
 
-void AddModelOption(CLI::App& command, std::string& model, bool& int8) {
+void AddModelOption(CLI::App& command, std::string& model, bool& int8, std::string& adapter) {
   command.add_option("--model", model, "The decoder: a folder in Hugging Face layout or a .gguf file")
       ->required()
       ->envname("RETRO_MODEL");
   command.add_flag("--int8", int8,
                    "Hold 16- and 32-bit weights in 8 bits: half the memory or less, quicker, less exact");
+  command
+      .add_option("--adapter", adapter,
+                  "A LoRA adapter of that model: a folder as retro train or the peft library saves")
+      ->envname("RETRO_ADAPTER");
 }
 
-LanguageModel OpenLanguageModel(const std::string& path, bool int8, ThreadPool& pool) {
+LanguageModel OpenLanguageModel(const std::string& path, bool int8, ThreadPool& pool, const std::string& adapter) {
   LanguageModel model;
   model.tokenizer = LoadTokenizer(path);
-  model.decoder = LoadDecoder(path, pool, int8 ? WeightPrecision::kInt8 : WeightPrecision::kAsStored);
+  model.decoder = LoadDecoder(path, pool, int8 ? WeightPrecision::kInt8 : WeightPrecision::kAsStored, adapter);
   return model;
 }
 

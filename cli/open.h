@@ -38,7 +38,8 @@ struct LanguageModel {
   std::unique_ptr<Decoder> decoder;
   std::shared_ptr<const Tokenizer> tokenizer;
 };
-LanguageModel OpenLanguageModel(const std::string& path, bool int8, ThreadPool& pool);
-void AddModelOption(CLI::App& command, std::string& model, bool& int8);
+// `adapter`: the folder of a LoRA adapter of the model; empty: none.
+LanguageModel OpenLanguageModel(const std::string& path, bool int8, ThreadPool& pool, const std::string& adapter = "");
+void AddModelOption(CLI::App& command, std::string& model, bool& int8, std::string& adapter);
 
 }  // namespace retro::cli

@@ -12,7 +12,7 @@ namespace retro::cli {
 namespace {
 
 struct Options {
-  std::string model, text, file, ids;
+  std::string model, adapter, text, file, ids;
   bool int8 = false, add_special = false;
   ScoreOptions score;
 };
@@ -39,7 +39,7 @@ nlohmann::json ToJson(const std::vector<TokenId>& tokens, const TokenScores& sco
 
 void Score(const Options& options, const GlobalOptions& globals) {
   ThreadPool pool(globals.num_threads);
-  const LanguageModel model = OpenLanguageModel(options.model, options.int8, pool);
+  const LanguageModel model = OpenLanguageModel(options.model, options.int8, pool, options.adapter);
   const std::vector<TokenId> tokens = GivenTokens(options, *model.tokenizer);
   const TokenScores scores = ScoreTokens(*model.decoder, tokens, options.score, pool);
   if (globals.json) return PrintJson(ToJson(tokens, scores, *model.tokenizer));
@@ -56,7 +56,7 @@ void Score(const Options& options, const GlobalOptions& globals) {
 void AddScore(CLI::App& app, const GlobalOptions& globals) {
   auto* score = app.add_subcommand("score", "The log-probability of every token of a text");
   auto options = std::make_shared<Options>();
-  AddModelOption(*score, options->model, options->int8);
+  AddModelOption(*score, options->model, options->int8, options->adapter);
   score->add_option("text", options->text, "The text");
   score->add_option("--file", options->file, "The text of a file; - for stdin");
   score->add_option("--ids", options->ids, "Token ids instead of a text, apart by blanks or commas; - for stdin");

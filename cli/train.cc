@@ -17,7 +17,7 @@ constexpr const char* kNone = "-";  // in a list: this corpus has none
 // As the command line has them: lists with an entry for each corpus.
 struct Options {
   TrainConfig train;
-  std::vector<std::string> corpora, neighbours, valid_neighbours, databases;
+  std::vector<std::string> corpora, examples, neighbours, valid_neighbours, databases;
   std::vector<double> weights, max_epochs;
 };
 
@@ -53,6 +53,15 @@ void FillCorpora(Options& options) {
   }
 }
 
+void FillExamples(Options& options) {
+  const size_t count = options.examples.size();
+  for (size_t i = 0; i < count; ++i) {
+    options.train.data.examples.push_back({.path = options.examples[i],
+                                           .weight = EntryFor(options.weights, i, count, "--weight", 0.0),
+                                           .max_epochs = EntryFor(options.max_epochs, i, count, "--max-epochs", 0.0)});
+  }
+}
+
 nlohmann::json ToJson(const TrainResult& result) {
   nlohmann::json json = {{"step", result.step}, {"checkpoint", result.checkpoint}};
   if (result.validation) json["valid"] = retro::ToJson(*result.validation).at("valid");
@@ -61,11 +70,14 @@ nlohmann::json ToJson(const TrainResult& result) {
 
 void Run(Options options, const GlobalOptions& globals) {
   FillCorpora(options);
+  FillExamples(options);
   TrainConfig& train = options.train;
   train.Validate();
   const auto tokenizer = LoadTokenizer(train.model.tokenizer.empty() ? train.model.init_from : train.model.tokenizer);
   std::map<std::string, std::unique_ptr<PartedChunks>> stores;
+  std::optional<ChatTemplate> chat;
   TrainInputs inputs;
+  if (!train.data.examples.empty()) inputs.chat = &chat.emplace(ChatTemplate::Load(train.model.init_from));
   inputs.tokenizer = tokenizer.get();
   inputs.num_threads = globals.num_threads;
   for (const CorpusSource& corpus : train.data.corpora) {
@@ -86,10 +98,14 @@ void AddDataOptions(CLI::App& train, Options& options) {
   DataOptions& data = options.train.data;
   const auto lists = [&train](CLI::Option* option) { return option->group("Data")->delimiter(','); };
   lists(train.add_option("--corpus", options.corpora,
-                         "Folders made by retro corpus build --append-eos, with the model's tokenizer"))
-      ->required();
-  lists(train.add_option("--weight", options.weights,
-                         "For each corpus its share of the sequences, relative to the others; default: by size"));
+                         "Folders made by retro corpus build --append-eos, with the model's tokenizer"));
+  lists(
+      train.add_option("--examples", options.examples,
+                       "Instead: files of JSON lines to fine-tune on (.gz, .zst too) with \"messages\", \"prompt\" and "
+                       "\"response\", or \"instruction\", \"input\" and \"response\"; only replies are learned"));
+  lists(train.add_option(
+      "--weight", options.weights,
+      "For each corpus or file its share of the sequences or examples, relative to the others; default: by size"));
   lists(train.add_option("--max-epochs", options.max_epochs, "For each corpus how often it is read at most; 0: any"));
   lists(train.add_option("--neighbours", options.neighbours,
                          "For each corpus its neighbour table, made by retro neighbours build; - for none"));
@@ -105,10 +121,37 @@ void AddDataOptions(CLI::App& train, Options& options) {
                        "Compute activations again in the backward pass instead of keeping them: less memory, slower"));
 }
 
+void AddExampleOptions(CLI::App& train, DataOptions& data) {
+  static const std::map<std::string, LongExamples> kLong = {{"drop", LongExamples::kDrop}, {"cut", LongExamples::kCut}};
+  const auto add = [&train](CLI::Option* option) { return option->group("Data")->capture_default_str(); };
+  add(train.add_option("--valid-fraction", data.valid_fraction, "Share of the examples held out, by their hash"));
+  add(train.add_option("--long-examples", data.long_examples,
+                       "Examples longer than --seq-len: drop them, or cut the end of their last reply"))
+      ->transform(CLI::CheckedTransformer(kLong))
+      ->default_str("drop");
+}
+
+void AddLoraOptions(CLI::App& train, LoraOptions& lora) {
+  const auto add = [&train](CLI::Option* option) {
+    return option->group("Adapter (LoRA)")->capture_default_str()->delimiter(',');
+  };
+  add(train.add_option("--lora-rank", lora.rank,
+                       "Freeze the model of --init-from and learn an adapter of this rank beside it; 0: none"));
+  add(train.add_option("--lora-alpha", lora.alpha, "What the adapter adds counts alpha / rank; 0: twice the rank"));
+  add(train.add_option("--lora-dropout", lora.dropout, "Share of the adapter's inputs dropped"));
+  add(train.add_option(
+      "--lora-targets", lora.targets,
+      "Projections: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, or of GPT-2 c_attn, "
+      "c_proj, c_fc; default: all"));
+  add(train.add_option("--lora-layers", lora.layers, "Layers, from 0; default: all"));
+}
+
 void AddModelOptions(CLI::App& train, ModelOptions& model) {
   const auto add = [&train](CLI::Option* option) { return option->group("Model")->capture_default_str(); };
   add(train.add_option("--init-from", model.init_from,
                        "A model to go on from (Hugging Face layout or .gguf); without it a new one is trained"));
+  add(train.add_option("--adapter", model.adapter,
+                       "A LoRA adapter of that model: merged into it, or with --lora-rank the one to go on with"));
   add(train.add_option("--tokenizer", model.tokenizer,
                        "The tokenizer: a folder, tokenizer.json or .model; default: that of --init-from"));
   add(train.add_option("--family", model.family, "Of a new model: llama or gpt2"));
@@ -195,7 +238,7 @@ void AddRunOptions(CLI::App& train, TrainConfig& config) {
 void AddTrain(CLI::App& app, const GlobalOptions& globals) {
   auto* train = app.add_subcommand(
       "train",
-      "Train a decoder: a new one, or go on with one, with or without retrieval.\n"
+      "Train a decoder: a new one, or go on with one, with or without retrieval; or fine-tune one on examples.\n"
       "  1. retro tokenizer train     a vocabulary, unless you go on with a model that has one\n"
       "  2. retro corpus build        documents to tokens (with --append-eos --valid-fraction 0.02)\n"
       "  3. for RETRO: retro index build on the corpus, then retro neighbours build\n"
@@ -203,9 +246,11 @@ void AddTrain(CLI::App& app, const GlobalOptions& globals) {
       "Interrupted or killed, the same command goes on where the last checkpoint was.");
   auto options = std::make_shared<Options>();
   AddDataOptions(*train, *options);
+  AddExampleOptions(*train, options->train.data);
   AddModelOptions(*train, options->train.model);
   AddRetroOptions(*train, options->train.model);
   AddOptimizerOptions(*train, options->train.optimizer);
+  AddLoraOptions(*train, options->train.lora);
   AddRunOptions(*train, options->train);
   train->callback([options, &globals] { Run(*options, globals); });
 }

@@ -156,48 +156,82 @@ void ChatTemplate::AppendTurn(std::string_view role, std::string_view content, s
   }
 }
 
+void ChatTemplate::AppendReply(std::string_view content, std::vector<Piece>& pieces) const {
+  AppendGenerationPrompt(pieces);
+  pieces.push_back({.text = std::string(trims_content_ ? Trimmed(content) : content), .is_learned = true});
+  pieces.push_back({.text = std::string(end_of_turn()), .is_mark = true, .is_learned = true});
+  if (family_ == Family::kChatMl) pieces.push_back({"\n"});
+}
+
 std::vector<ChatTemplate::Piece> ChatTemplate::Pieces(std::span<const ChatMessage> messages,
-                                                      bool add_generation_prompt) const {
+                                                      const std::vector<bool>& learn) const {
   CheckMessages(messages);
   std::vector<Piece> pieces;
   if (begins_with_bos_) pieces.push_back({"<|begin_of_text|>", true});
   if (default_system_ && messages.front().role != "system") {
     AppendTurn("system", *default_system_, pieces);
   }
-  for (const ChatMessage& message : messages) AppendTurn(message.role, message.content, pieces);
-  if (add_generation_prompt && family_ == Family::kChatMl) {
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const ChatMessage& message = messages[i];
+    if (!learn.empty() && learn[i] && message.role == "assistant")
+      AppendReply(message.content, pieces);
+    else
+      AppendTurn(message.role, message.content, pieces);
+  }
+  return pieces;
+}
+
+void ChatTemplate::AppendGenerationPrompt(std::vector<Piece>& pieces) const {
+  if (family_ == Family::kChatMl) {
     pieces.push_back({"<|im_start|>", true});
     pieces.push_back({"assistant\n"});
-  } else if (add_generation_prompt) {
+  } else {
     pieces.push_back({"<|start_header_id|>", true});
     pieces.push_back({"assistant"});
     pieces.push_back({"<|end_header_id|>", true});
     pieces.push_back({"\n\n"});
   }
-  return pieces;
+}
+
+void ChatTemplate::AppendTokens(const Piece& piece, const Tokenizer& tokenizer, std::vector<TokenId>& ids) {
+  if (!piece.is_mark) return tokenizer.Encode(piece.text, {}, ids);
+  const std::optional<TokenId> mark = tokenizer.Find(piece.text);
+  if (!mark) {
+    Throw(ErrorCode::kInvalidArgument, "the tokenizer has no token {}, which the model's chat template writes",
+          piece.text);
+  }
+  ids.push_back(*mark);
 }
 
 std::vector<TokenId> ChatTemplate::Render(std::span<const ChatMessage> messages, bool add_generation_prompt,
                                           const Tokenizer& tokenizer) const {
+  std::vector<Piece> pieces = Pieces(messages);
+  if (add_generation_prompt) AppendGenerationPrompt(pieces);
   std::vector<TokenId> ids;
-  for (const Piece& piece : Pieces(messages, add_generation_prompt)) {
-    if (!piece.is_mark) {
-      tokenizer.Encode(piece.text, {}, ids);
-      continue;
-    }
-    const std::optional<TokenId> mark = tokenizer.Find(piece.text);
-    if (!mark) {
-      Throw(ErrorCode::kInvalidArgument, "the tokenizer has no token {}, which the model's chat template writes",
-            piece.text);
-    }
-    ids.push_back(*mark);
-  }
+  for (const Piece& piece : pieces) AppendTokens(piece, tokenizer, ids);
   return ids;
 }
 
+ChatExample ChatTemplate::RenderExample(std::span<const ChatMessage> messages, const std::vector<bool>& learn,
+                                        const Tokenizer& tokenizer) const {
+  std::vector<Piece> pieces = Pieces(messages, learn);
+  while (!pieces.empty() && !pieces.back().is_learned) pieces.pop_back();
+  if (pieces.empty()) {
+    Throw(ErrorCode::kInvalidArgument, "the conversation has no assistant message that is to be learned");
+  }
+  ChatExample example;
+  for (const Piece& piece : pieces) {
+    AppendTokens(piece, tokenizer, example.tokens);
+    example.learned.resize(example.tokens.size(), piece.is_learned);
+  }
+  return example;
+}
+
 std::string ChatTemplate::RenderText(std::span<const ChatMessage> messages, bool add_generation_prompt) const {
+  std::vector<Piece> pieces = Pieces(messages);
+  if (add_generation_prompt) AppendGenerationPrompt(pieces);
   std::string text;
-  for (const Piece& piece : Pieces(messages, add_generation_prompt)) text += piece.text;
+  for (const Piece& piece : pieces) text += piece.text;
   return text;
 }
 

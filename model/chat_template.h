@@ -19,6 +19,12 @@ struct ChatMessage {
   std::string content;
 };
 
+// A finished conversation as tokens to learn from.
+struct ChatExample {
+  std::vector<TokenId> tokens;
+  std::vector<bool> learned;  // for each: it is of a reply that is to be learned, its end-of-turn mark included
+};
+
 // A value; const methods are safe from many threads.
 class ChatTemplate {
  public:
@@ -35,6 +41,13 @@ class ChatTemplate {
   std::vector<TokenId> Render(std::span<const ChatMessage> messages, bool add_generation_prompt,
                               const Tokenizer& tokenizer) const;
 
+  // The conversation up to the end of the last assistant message whose entry in `learn` is true. Such a message is
+  // encoded apart from what stands before it, as generation does: what comes before its text are then the tokens that
+  // Render gives for the messages before it. Throws as Render, and when no message is to be learned. REQUIRES: one
+  // entry each
+  ChatExample RenderExample(std::span<const ChatMessage> messages, const std::vector<bool>& learn,
+                            const Tokenizer& tokenizer) const;
+
   // The same as text, for people and tests; never encode it.
   std::string RenderText(std::span<const ChatMessage> messages, bool add_generation_prompt) const;
 
@@ -46,10 +59,15 @@ class ChatTemplate {
   enum class Family { kChatMl, kLlama3 };
   struct Piece {
     std::string text;
-    bool is_mark = false;  // one special token of the template
+    bool is_mark = false;     // one special token of the template
+    bool is_learned = false;  // of a reply that is to be learned
   };
-  std::vector<Piece> Pieces(std::span<const ChatMessage> messages, bool add_generation_prompt) const;
+  // `learn`: as of RenderExample; empty: nothing is to be learned.
+  std::vector<Piece> Pieces(std::span<const ChatMessage> messages, const std::vector<bool>& learn = {}) const;
   void AppendTurn(std::string_view role, std::string_view content, std::vector<Piece>& pieces) const;
+  void AppendGenerationPrompt(std::vector<Piece>& pieces) const;
+  void AppendReply(std::string_view content, std::vector<Piece>& pieces) const;
+  static void AppendTokens(const Piece& piece, const Tokenizer& tokenizer, std::vector<TokenId>& ids);
 
   Family family_ = Family::kChatMl;
   bool trims_content_ = false;

@@ -30,8 +30,9 @@ void Decoder::SetNeighbours(KvCache&, int, int64_t, const ChunkNeighbours&) cons
   Throw(ErrorCode::kInvalidArgument, "this engine computes no chunked cross-attention: use the processor's");
 }
 
-std::unique_ptr<Decoder> LoadDecoder(const std::filesystem::path& path, ThreadPool& pool, WeightPrecision precision) {
-  return std::make_unique<CpuDecoder>(OpenDecoder(path), precision, pool);
+std::unique_ptr<Decoder> LoadDecoder(const std::filesystem::path& path, ThreadPool& pool, WeightPrecision precision,
+                                     const std::filesystem::path& adapter) {
+  return std::make_unique<CpuDecoder>(OpenDecoder(path, adapter), precision, pool);
 }
 
 }  // namespace retro

@@ -89,8 +89,10 @@ class Decoder {
 void CheckTakesNeighbours(const Decoder& decoder);
 
 // A folder in Hugging Face layout (config.json, model.safetensors or its shards) or a .gguf file.
+// `adapter`: a LoRA adapter's folder in PEFT's layout, applied while it runs (model/packed_linear.h); empty: none.
 // Throws Error(kNotFound, kCorruption, kInvalidArgument) naming file and field.
 std::unique_ptr<Decoder> LoadDecoder(const std::filesystem::path& path, ThreadPool& pool,
-                                     WeightPrecision precision = WeightPrecision::kAsStored);
+                                     WeightPrecision precision = WeightPrecision::kAsStored,
+                                     const std::filesystem::path& adapter = {});
 
 }  // namespace retro

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "model/gguf.h"
 #include "model/json_file.h"
+#include "model/lora_adapter.h"
 #include "model/safetensors.h"
 
 namespace retro {
@@ -54,6 +55,10 @@ DecoderSource OpenGgufDecoder(const fs::path& path) {
 
 DecoderSource OpenFolderDecoder(const fs::path& folder) {
   const fs::path config = folder / "config.json";
+  if (!Exists(config) && Exists(folder / "adapter_config.json")) {
+    Throw(ErrorCode::kInvalidArgument, "{}: is an adapter, not a model: give its base as the model and it as --adapter",
+          folder.string());
+  }
   DecoderSource source;
   source.path = folder;
   source.config = DecoderConfigFromJson(ReadJsonFile(config), config);
@@ -91,11 +96,15 @@ std::shared_ptr<const TensorSource> OpenTensors(const fs::path& path) {
   Throw(ErrorCode::kInvalidArgument, "{}: neither a model folder nor a .gguf or .safetensors file", path.string());
 }
 
-DecoderSource OpenDecoder(const fs::path& path) {
+DecoderSource OpenDecoder(const fs::path& path, const fs::path& adapter) {
   const fs::path model = ResolveModelPath(path);
-  if (IsFolder(model)) return OpenFolderDecoder(model);
-  if (IsGguf(model)) return OpenGgufDecoder(model);
-  Throw(ErrorCode::kInvalidArgument, "{}: a decoder is a folder in Hugging Face layout or a .gguf file", path.string());
+  if (!IsFolder(model) && !IsGguf(model)) {
+    Throw(ErrorCode::kInvalidArgument, "{}: a decoder is a folder in Hugging Face layout or a .gguf file",
+          path.string());
+  }
+  DecoderSource source = IsFolder(model) ? OpenFolderDecoder(model) : OpenGgufDecoder(model);
+  if (!adapter.empty()) source.adapter = std::make_shared<const LoraAdapter>(adapter, source);
+  return source;
 }
 
 BertSource OpenBert(const fs::path& folder) {

@@ -11,6 +11,8 @@
 
 namespace retro {
 
+class LoraAdapter;
+
 // Which elements of a head RoPE turns together, with d = head_dim: (i, i + d/2), or (2i, 2i + 1).
 enum class RopeStyle { kHalfSplit, kInterleaved };
 
@@ -22,6 +24,7 @@ struct DecoderSource {
   DecoderWeightNames names;
   bool transposed_linear = false;  // the layers' matrices are [in, out] (GPT-2 in Hugging Face layout)
   RopeStyle rope_style = RopeStyle::kHalfSplit;
+  std::shared_ptr<const LoraAdapter> adapter = {};  // what the engines add to the weights; null: nothing
 };
 
 struct BertSource {
@@ -39,8 +42,9 @@ std::filesystem::path ResolveModelPath(const std::filesystem::path& path);
 
 // A folder in Hugging Face layout (config.json; model.safetensors, or model.safetensors.index.json and its shards), or
 // a .gguf file (or the folder of just one). Throws Error(kNotFound, kCorruption, kInvalidArgument) naming file and
-// field.
-DecoderSource OpenDecoder(const std::filesystem::path& path);
+// field. `adapter`: a folder in PEFT's layout (model/lora_adapter.h), whose updates the engines then apply; empty:
+// none.
+DecoderSource OpenDecoder(const std::filesystem::path& path, const std::filesystem::path& adapter = {});
 BertSource OpenBert(const std::filesystem::path& folder);
 
 // The tensors of a folder in Hugging Face layout, or of one .safetensors or .gguf file.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "model/kernels/thread_buffer.h"
+
 namespace retro {
 namespace {
 
@@ -50,6 +52,13 @@ PackedMatrix PackInterleaved(const TensorView& gate, const TensorView& up, Linea
   return PackedMatrix(views, false, format.precision, pool);
 }
 
+PackedMatrix PackFloats(std::span<const float> values, int64_t num_outputs, int64_t num_inputs,
+                        WeightPrecision precision, ThreadPool& pool) {
+  const TensorView view{"low-rank update", DataType::kF32, {num_outputs, num_inputs}, std::as_bytes(values)};
+  const TensorView* views[] = {&view};
+  return PackedMatrix(views, false, precision, pool);
+}
+
 }  // namespace
 
 PackedLinear::PackedLinear(const TensorSource& tensors, std::span<const LinearPart> parts, int64_t num_inputs,
@@ -79,6 +88,32 @@ PackedLinear PackedLinear::GateAndUp(const TensorSource& tensors, const LinearPa
   return linear;
 }
 
+void PackedLinear::SetUpdates(std::span<const LowRankUpdate* const> updates, std::span<const LinearPart> parts,
+                              bool interleaved, WeightPrecision precision, ThreadPool& pool) {
+  int64_t rank = 0, num_inputs = 0;
+  for (const LowRankUpdate* update : updates) {
+    if (update == nullptr) continue;
+    rank += update->rank;
+    num_inputs = update->num_inputs;
+  }
+  if (rank == 0) return;
+  std::vector<float> down, up(num_outputs() * rank, 0.0f);
+  int64_t first_rank = 0, first_output = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (const LowRankUpdate* update = updates[i]; update != nullptr) {
+      down.insert(down.end(), update->a.begin(), update->a.end());
+      for (int64_t row = 0; row < update->num_outputs; ++row) {
+        const int64_t output = interleaved ? 2 * row + static_cast<int64_t>(i) : first_output + row;
+        std::copy_n(update->b.data() + row * update->rank, update->rank, up.data() + output * rank + first_rank);
+      }
+      first_rank += update->rank;
+    }
+    first_output += parts[i].num_outputs;
+  }
+  update_ = std::make_unique<const Update>(Update{PackFloats(down, rank, num_inputs, precision, pool),
+                                                  PackFloats(up, num_outputs(), rank, precision, pool)});
+}
+
 int64_t PackedLinear::num_outputs() const {
   int64_t sum = 0;
   for (const PackedMatrix& matrix : matrices_) sum += matrix.num_outputs();
@@ -94,6 +129,7 @@ uint64_t PackedLinear::num_parameters() const {
 uint64_t PackedLinear::bytes() const {
   uint64_t sum = bias_.size() * sizeof(float);
   for (const PackedMatrix& matrix : matrices_) sum += matrix.bytes();
+  if (update_) sum += update_->down.bytes() + update_->up.bytes();
   return sum;
 }
 
@@ -105,11 +141,25 @@ void PackedLinear::AddTo(const float* x, int64_t num_rows, float* y, ThreadPool&
   Run(x, num_rows, y, {.add_to_output = true}, pool);
 }
 
+// x Aᵀ Bᵀ, [num_rows, num_outputs()], in the calling thread's buffer.
+const float* PackedLinear::RunUpdate(const float* x, int64_t num_rows, ThreadPool& pool) const {
+  thread_local kernels::ThreadBuffer<float> low_buffer, wide_buffer;
+  const int64_t rank = update_->down.num_outputs(), width = num_outputs();
+  float* low = low_buffer.Get(num_rows * rank);
+  float* wide = wide_buffer.Get(num_rows * width);
+  MatMul(x, num_rows, update_->down.num_inputs(), update_->down, low, rank, {}, pool);
+  MatMul(low, num_rows, rank, update_->up, wide, width, {}, pool);
+  return wide;
+}
+
 void PackedLinear::Run(const float* x, int64_t num_rows, float* y, Epilogue epilogue, ThreadPool& pool) const {
   const int64_t width = epilogue.activation == Activation::kSiluGate ? num_outputs() / 2 : num_outputs();
+  const float* update = update_ ? RunUpdate(x, num_rows, pool) : nullptr;
   int64_t column = 0;
   for (const PackedMatrix& matrix : matrices_) {
     epilogue.bias = bias_.empty() ? nullptr : bias_.data() + column;
+    epilogue.addend = update == nullptr ? nullptr : update + column;
+    epilogue.addend_stride = num_outputs();
     MatMul(x, num_rows, matrix.num_inputs(), matrix, y + column, width, epilogue, pool);
     column += matrix.num_outputs();
   }

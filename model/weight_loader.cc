@@ -33,7 +33,21 @@ PackedLinear WeightLoader::Counted(PackedLinear linear) {
 
 PackedLinear WeightLoader::Linear(const std::vector<LinearPart>& parts, int64_t num_inputs, bool transposed) {
   const LinearFormat format{.transposed = transposed, .precision = precision_};
-  return Counted(PackedLinear(*source_.tensors, parts, num_inputs, format, pool_));
+  return Counted(Adapted(PackedLinear(*source_.tensors, parts, num_inputs, format, pool_), parts, false));
+}
+
+PackedLinear WeightLoader::Adapted(PackedLinear linear, std::span<const LinearPart> parts, bool interleaved) const {
+  if (!source_.adapter) return linear;
+  std::vector<const LowRankUpdate*> updates;
+  bool quantized = precision_ == WeightPrecision::kInt8;
+  for (const LinearPart& part : parts) {
+    updates.push_back(source_.adapter->Find(part.weight));
+    quantized = quantized || BlockElements(source_.tensors->Find(part.weight)->type) > 1;
+  }
+  // Beside quantized weights an update in 8 bits is the more exact part by far.
+  linear.SetUpdates(updates, parts, interleaved, quantized ? WeightPrecision::kInt8 : WeightPrecision::kAsStored,
+                    pool_);
+  return linear;
 }
 
 PackedLinear WeightLoader::Qkv(const DecoderLayerNames& names, const TransformerLayerShape& shape, bool transposed) {
@@ -48,8 +62,9 @@ PackedLinear WeightLoader::FfnIn(const DecoderLayerNames& names, const Transform
   const LinearPart up{names.ffn_up, names.ffn_up_bias, shape.ffn_dim};
   if (source_.config.ffn != FeedForwardKind::kSwiGlu) return Linear({up}, shape.hidden_dim, transposed);
   const LinearPart gate{names.ffn_gate, names.ffn_gate_bias, shape.ffn_dim};
-  return Counted(
-      PackedLinear::GateAndUp(*source_.tensors, gate, up, shape.hidden_dim, {.precision = precision_}, pool_));
+  const LinearPart parts[] = {gate, up};
+  auto both = PackedLinear::GateAndUp(*source_.tensors, gate, up, shape.hidden_dim, {.precision = precision_}, pool_);
+  return Counted(Adapted(std::move(both), parts, true));
 }
 
 TransformerLayerWeights WeightLoader::Layer(const DecoderLayerNames& names, const TransformerLayerShape& shape,

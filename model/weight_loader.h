@@ -2,6 +2,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,8 @@ class WeightLoader {
   PackedLinear Qkv(const DecoderLayerNames& names, const TransformerLayerShape& shape, bool transposed);
   PackedLinear FfnIn(const DecoderLayerNames& names, const TransformerLayerShape& shape, bool transposed);
   PackedLinear Counted(PackedLinear linear);
+  // With the updates that the source's adapter has for these parts.
+  PackedLinear Adapted(PackedLinear linear, std::span<const LinearPart> parts, bool interleaved) const;
 
   const DecoderSource& source_;
   WeightPrecision precision_;

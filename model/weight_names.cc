@@ -140,6 +140,16 @@ BertLayerNames BertLayer(const std::string& at, const NormSuffixes& norm) {
 
 }  // namespace
 
+DecoderWeightNames UsualDecoderNames(const DecoderConfig& config) {
+  struct EveryTensor final : TensorSource {
+    TensorView view;
+    const TensorView* Find(std::string_view) const override { return &view; }
+    std::vector<std::string> Names() const override { return {}; }
+    std::string Describe() const override { return ""; }
+  };
+  return HuggingFaceDecoderNames(config, EveryTensor());
+}
+
 DecoderWeightNames HuggingFaceDecoderNames(const DecoderConfig& config, const TensorSource& tensors) {
   return config.family == "gpt2" ? HuggingFaceGpt2(config, tensors) : HuggingFaceLlama(config, tensors);
 }

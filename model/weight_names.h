@@ -82,6 +82,8 @@ struct BertWeightNames {
 
 // `tensors` tells which of the usual prefixes the file uses and whether it has its own output matrix.
 DecoderWeightNames HuggingFaceDecoderNames(const DecoderConfig& config, const TensorSource& tensors);
+// As a file of the family has them by custom: with every usual prefix.
+DecoderWeightNames UsualDecoderNames(const DecoderConfig& config);
 DecoderWeightNames GgufDecoderNames(const DecoderConfig& config, const TensorSource& tensors);
 // REQUIRES: config.retro
 RetroWeightNames RetroNames(const DecoderConfig& config);

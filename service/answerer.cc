@@ -128,6 +128,7 @@ Answer Answerer::Write(std::string_view question, std::vector<Passage> passages,
   answer.text = text.text();
   answer.plain_text = text.plain_text();
   answer.citations = text.citations();
+  answer.found = answer.plain_text != kRefusal;
   if (retriever) answer.chunks = retriever->retrieved();
   answer.finish_reason = goes_on ? written.finish_reason : FinishReason::kCancelled;
   answer.prompt_tokens = written.prompt_tokens;

@@ -53,8 +53,7 @@ std::string UserTurn(const std::string& passages, std::string_view question) {
 }
 
 // The chat with these passages in it; with none, the one that answers from memory.
-std::vector<TokenId> Render(std::string_view question, const std::string& passages, const ChatTemplate& chat,
-                            const Tokenizer& tokenizer) {
+std::vector<ChatMessage> Messages(std::string_view question, const std::string& passages) {
   std::vector<ChatMessage> messages{{"system", std::string(passages.empty() ? kFromMemory : kFromPassages)}};
   for (const Example& example : kExamples) {
     const std::string shown = passages.empty() ? "" : PassageLine(1, example.title, example.text);
@@ -62,7 +61,7 @@ std::vector<TokenId> Render(std::string_view question, const std::string& passag
     messages.push_back({"assistant", std::string(example.answer)});
   }
   messages.push_back({"user", UserTurn(passages, question)});
-  return chat.Render(messages, true, tokenizer);
+  return messages;
 }
 
 class Fitting {
@@ -101,7 +100,8 @@ class Fitting {
       }
       lines += PassageLine(i + 1, passages_[i].document.title, text);
     }
-    return {Render(question_, lines, chat_, tokenizer_), count, count == 1 && first_bytes < passages_[0].text.size()};
+    return {chat_.Render(Messages(question_, lines), true, tokenizer_), count,
+            count == 1 && first_bytes < passages_[0].text.size()};
   }
 
   // The largest n in [low, high) that fits, taking `low` to do so: longer prompts have more tokens.
@@ -122,6 +122,14 @@ class Fitting {
 };
 
 }  // namespace
+
+std::vector<ChatMessage> PromptMessages(std::string_view question, std::span<const Passage> passages) {
+  std::string lines;
+  for (size_t i = 0; i < passages.size(); ++i) {
+    lines += PassageLine(i + 1, passages[i].document.title, passages[i].text);
+  }
+  return Messages(question, lines);
+}
 
 Prompt MakePrompt(std::string_view question, std::span<const Passage> passages, int64_t max_tokens,
                   const ChatTemplate& chat, const Tokenizer& tokenizer) {

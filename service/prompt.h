@@ -13,6 +13,13 @@
 
 namespace retro {
 
+// What a model says that was fine-tuned to tell when the passages hold no answer.
+inline constexpr std::string_view kRefusal = "The passages hold no answer.";
+
+// The chat that asks this of these passages, numbered from 1 in the order given; of none, from memory. The last message
+// is the user's; replies before it are examples of form. Fine-tuning data is made of it, too (retro examples).
+std::vector<ChatMessage> PromptMessages(std::string_view question, std::span<const Passage> passages);
+
 struct Prompt {
   std::vector<TokenId> tokens;
   size_t num_passages = 0;     // the first ones of those given; the others had no room

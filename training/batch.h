@@ -19,6 +19,10 @@ struct TrainingBatch {
   std::vector<TokenId> tokens;   // [B, T]
   std::vector<TokenId> targets;  // [B, T]: the token that follows; kNoTarget: no loss there
 
+  // Where rows hold several examples, which do not see one another and begin at position 0 each: their lengths, row
+  // after row, padding as an example of its own. None goes over a row's end, so the sum is B T. Empty: a row is one.
+  std::vector<int64_t> example_lens;
+
   int64_t num_chunks = 0, num_neighbours = 0, neighbour_len = 0;
   std::vector<TokenId> neighbour_tokens;    // [B, L, k, r]; 0 beyond a neighbour's end
   std::vector<uint32_t> neighbour_lengths;  // [B, L, k]; 0: there is none

@@ -74,4 +74,10 @@ double TrainingFlops(const DecoderConfig& config, int64_t seq_len, bool neighbou
   return sum + Operations(Encoder(config), true, true);
 }
 
+double LoraTrainingFlops(const DecoderConfig& config, int64_t seq_len, int64_t adapter_weights) {
+  const Work layer = DecoderLayer(config, static_cast<double>(seq_len));
+  const Work adapter = {static_cast<double>(adapter_weights), 0};
+  return static_cast<double>(config.num_layers) * Operations(layer, true, false) + Operations(adapter, true, true);
+}
+
 }  // namespace retro

@@ -15,4 +15,8 @@ namespace retro {
 // config.retro describes learns.
 double TrainingFlops(const DecoderConfig& config, int64_t seq_len, bool neighbours, bool frozen_base);
 
+// The same where only a low-rank adapter of `adapter_weights` weights learns. Not counted: the output matrix, which
+// runs for the tokens with a target only, and chunked cross-attention.
+double LoraTrainingFlops(const DecoderConfig& config, int64_t seq_len, int64_t adapter_weights);
+
 }  // namespace retro

@@ -10,6 +10,7 @@
 
 #include "datasets/chunk_source.h"
 #include "datasets/tokenizer.h"
+#include "model/chat_template.h"
 #include "training/metrics.h"
 #include "training/train_config.h"
 
@@ -19,6 +20,7 @@ namespace retro {
 struct TrainInputs {
   const Tokenizer* tokenizer = nullptr;
   std::vector<const ChunkSource*> databases;  // one for each corpus; null where it has none
+  const ChatTemplate* chat = nullptr;         // how examples are written; null where there are none
   size_t num_threads = 0;                     // of LibTorch; 0: as many as it takes by itself
 };
 

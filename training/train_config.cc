@@ -1,5 +1,6 @@
 #include "training/train_config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -75,20 +76,71 @@ void ValidateCorpus(const CorpusSource& corpus) {
   }
 }
 
+// --weight above 0 for all, or left out for all.
+template <typename Source>
+void RequireAllWeightsOrNone(const std::vector<Source>& sources) {
+  const auto weighted = std::ranges::count_if(sources, [](const Source& source) { return source.weight > 0; });
+  if (weighted != 0 && weighted != std::ssize(sources)) {
+    Throw(ErrorCode::kInvalidArgument, "--weight must be above 0 for every corpus, or be left out for all");
+  }
+}
+
+void ValidateExamples(const TrainConfig& config) {
+  const DataOptions& data = config.data;
+  if (!data.corpora.empty()) {
+    Throw(ErrorCode::kInvalidArgument, "--corpus and --examples together: a run trains on text or on examples");
+  }
+  if (config.model.init_from.empty()) {
+    Throw(ErrorCode::kInvalidArgument, "--examples needs --init-from MODEL: its chat template writes them");
+  }
+  if (config.optimizer.freeze == Frozen::kBase) {
+    Throw(ErrorCode::kInvalidArgument,
+          "--freeze base: examples have no neighbours, so nothing would learn; give --lora-rank instead");
+  }
+  RequireWithin("--valid-fraction", data.valid_fraction, 0, 0.9);
+  for (const ExampleSource& source : data.examples) {
+    RequireWithin("--weight of " + source.path, source.weight, 0, 1e30);
+    RequireWithin("--max-epochs of " + source.path, source.max_epochs, 0, 1e30);
+  }
+  RequireAllWeightsOrNone(data.examples);
+}
+
+void ValidateLora(const TrainConfig& config) {
+  const LoraOptions& lora = config.lora;
+  RequireAtLeast("--lora-rank", lora.rank, 0);
+  if (!config.model.adapter.empty() && config.model.init_from.empty()) {
+    Throw(ErrorCode::kInvalidArgument, "--adapter needs --init-from MODEL: its base");
+  }
+  if (!lora.on()) {
+    if (lora.alpha != 0 || lora.dropout != 0 || !lora.targets.empty() || !lora.layers.empty()) {
+      Throw(ErrorCode::kInvalidArgument,
+            "--lora-alpha, --lora-dropout, --lora-targets and --lora-layers need "
+            "--lora-rank");
+    }
+    return;
+  }
+  if (config.model.init_from.empty()) {
+    Throw(ErrorCode::kInvalidArgument, "--lora-rank needs --init-from MODEL: an adapter learns beside a trained model");
+  }
+  if (config.optimizer.freeze == Frozen::kBase) {
+    Throw(ErrorCode::kInvalidArgument, "--freeze base: with --lora-rank all but the adapter is frozen; leave it out");
+  }
+  RequireWithin("--lora-alpha", lora.alpha, 0, 1e6);
+  RequireWithin("--lora-dropout", lora.dropout, 0, 0.95);
+}
+
 void ValidateData(const TrainConfig& config) {
   const DataOptions& data = config.data;
-  if (data.corpora.empty()) Throw(ErrorCode::kInvalidArgument, "--corpus is missing: name at least one corpus folder");
+  if (!data.examples.empty()) ValidateExamples(config);
+  if (data.corpora.empty() && data.examples.empty()) {
+    Throw(ErrorCode::kInvalidArgument,
+          "--corpus is missing: name at least one corpus folder, or files with --examples");
+  }
   RequireAtLeast("--seq-len", data.seq_len, 2);
   RequireAtLeast("--batch-size", data.batch_size, 1);
   RequireAtLeast("--accumulation", data.accumulation, 1);
-  size_t weighted = 0;
-  for (const CorpusSource& corpus : data.corpora) {
-    ValidateCorpus(corpus);
-    weighted += corpus.weight > 0;
-  }
-  if (weighted != 0 && weighted != data.corpora.size()) {
-    Throw(ErrorCode::kInvalidArgument, "--weight must be above 0 for every corpus, or be left out for all");
-  }
+  for (const CorpusSource& corpus : data.corpora) ValidateCorpus(corpus);
+  RequireAllWeightsOrNone(data.corpora);
 }
 
 void ValidateOptimizer(const OptimizerOptions& optimizer) {
@@ -121,9 +173,26 @@ json CorporaJson(const std::vector<CorpusSource>& corpora) {
   return list;
 }
 
+json ExamplesJson(const std::vector<ExampleSource>& examples) {
+  json list = json::array();
+  for (const ExampleSource& source : examples) {
+    list.push_back({{"examples", source.path}, {"weight", source.weight}, {"max-epochs", source.max_epochs}});
+  }
+  return list;
+}
+
+json LoraJson(const LoraOptions& lora) {
+  return {{"lora-rank", lora.rank},
+          {"lora-alpha", lora.alpha},
+          {"lora-dropout", lora.dropout},
+          {"lora-targets", lora.targets},
+          {"lora-layers", lora.layers}};
+}
+
 json ModelJson(const ModelOptions& model) {
   const RetroOptions& retro = model.retro_options;
   return {{"init-from", model.init_from},
+          {"adapter", model.adapter},
           {"tokenizer", model.tokenizer},
           {"family", model.family},
           {"layers", model.num_layers},
@@ -181,6 +250,7 @@ void TrainConfig::Validate() const {
   ValidateData(*this);
   ValidateRetro(model, data.seq_len);
   ValidateOptimizer(optimizer);
+  ValidateLora(*this);
   RequireAtLeast("--steps", steps, 1);
   RequireAtLeast("--log-every", log_every, 1);
   RequireAtLeast("--valid-every", valid_every, 0);
@@ -196,7 +266,11 @@ void TrainConfig::Validate() const {
 json ToJson(const TrainConfig& config) {
   json all = ModelJson(config.model);
   all.update(OptimizerJson(config.optimizer));
+  all.update(LoraJson(config.lora));
   all.update({{"corpora", CorporaJson(config.data.corpora)},
+              {"examples", ExamplesJson(config.data.examples)},
+              {"valid-fraction", config.data.valid_fraction},
+              {"long-examples", config.data.long_examples == LongExamples::kCut ? "cut" : "drop"},
               {"seq-len", config.data.seq_len},
               {"batch-size", config.data.batch_size},
               {"accumulation", config.data.accumulation},
@@ -220,14 +294,28 @@ json ToJson(const TrainConfig& config) {
 std::vector<std::string> DifferingOptions(const json& saved, const json& now) {
   static const std::set<std::string> kFree = {"out",       "log-every", "valid-every", "valid-sequences", "save-every",
                                               "keep-last", "keep-best", "on-bad-step", "spike-factor"};
+  // What an older version did not ask for, it did as is the default now.
+  static const json kDefaults = ToJson(TrainConfig());
   std::vector<std::string> differing;
   for (const auto& [option, value] : now.items()) {
-    const json before = saved.value(option, json());
+    const json before = saved.value(option, kDefaults.value(option, json()));
     if (!kFree.contains(option) && before != value) {
       differing.push_back(fmt::format("{} {}, was {}", option, value.dump(), before.dump()));
     }
   }
   return differing;
+}
+
+LoraConfig NewLoraConfig(const TrainConfig& config) {
+  const LoraOptions& lora = config.lora;
+  LoraConfig adapter;
+  adapter.rank = lora.rank;
+  adapter.alpha = lora.alpha > 0 ? lora.alpha : 2 * static_cast<double>(lora.rank);
+  adapter.dropout = lora.dropout;
+  adapter.targets = lora.targets;
+  adapter.layers = lora.layers;
+  adapter.base = config.model.init_from;
+  return adapter;
 }
 
 DecoderConfig NewDecoderConfig(const TrainConfig& config, int64_t vocab_size) {

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "model/decoder_config.h"
+#include "model/lora_adapter.h"
+#include "training/chat_examples.h"
 
 namespace retro {
 
@@ -25,6 +27,7 @@ struct RetroOptions {
 
 struct ModelOptions {
   std::string init_from;  // a model to go on from; empty: a new one of the sizes below
+  std::string adapter;    // of init_from: merged into it, or, with LoRA, the adapter to go on with
   std::string tokenizer;  // folder or file; empty: that of init_from
   std::string family = "llama";
   int64_t num_layers = 6;
@@ -48,8 +51,19 @@ struct CorpusSource {
   std::string database = {};          // the retrieval database that the tables point into
 };
 
+// One file of examples to fine-tune on (chat_examples.h).
+struct ExampleSource {
+  std::string path = {};
+  double weight = 0;      // share of the examples, relative to the others; 0: by their number
+  double max_epochs = 0;  // 0: no bound
+};
+
+// What is trained on: corpora (next token), or examples (the tokens of their replies).
 struct DataOptions {
   std::vector<CorpusSource> corpora;
+  std::vector<ExampleSource> examples;
+  double valid_fraction = 0.02;  // of the examples, held out
+  LongExamples long_examples = LongExamples::kDrop;
   uint32_t seq_len = 512;
   int64_t batch_size = 8;    // sequences of one forward and backward pass
   int64_t accumulation = 1;  // passes of one step
@@ -57,6 +71,17 @@ struct DataOptions {
 };
 
 enum class Frozen { kNone, kBase };
+
+// A low-rank adapter that learns beside a frozen model.
+struct LoraOptions {
+  int64_t rank = 0;                  // 0: no adapter
+  double alpha = 0;                  // the update counts alpha / rank; 0: twice the rank
+  double dropout = 0;                // of what goes into it
+  std::vector<std::string> targets;  // projections; empty: all
+  std::vector<int64_t> layers;       // empty: all
+
+  bool on() const { return rank > 0; }
+};
 
 struct OptimizerOptions {
   double learning_rate = 3e-4;
@@ -78,6 +103,7 @@ struct TrainConfig {
   ModelOptions model;
   DataOptions data;
   OptimizerOptions optimizer;
+  LoraOptions lora;
 
   std::string out;
   int64_t steps = 0;
@@ -108,6 +134,8 @@ nlohmann::json ToJson(const TrainConfig& config);
 // often to log and save are left out.
 std::vector<std::string> DifferingOptions(const nlohmann::json& saved, const nlohmann::json& now);
 
+// The adapter that the options describe. REQUIRES: config.lora.on()
+LoraConfig NewLoraConfig(const TrainConfig& config);
 // The decoder that the options describe, for a vocabulary of this size. Throws Error(kInvalidArgument) when its sizes
 // are impossible.
 DecoderConfig NewDecoderConfig(const TrainConfig& config, int64_t vocab_size);

@@ -87,25 +87,37 @@ inline Floats Biased(const float* c, const float* bias, int count) {
   return bias == nullptr ? v : v + LoadLanes(bias, count);
 }
 
+// Epilogue::addend from the first of the columns on.
+struct Addend {
+  const float* row;
+  int64_t stride;
+
+  Floats AddTo(Floats v, int64_t column, int count) const {
+    return row == nullptr ? v : v + LoadLanes(row + column, count);
+  }
+  void NextRow() { row = row == nullptr ? nullptr : row + stride; }
+};
+
 template <typename Function>
-void FinishRows(const float* c, int64_t c_stride, int64_t num_rows, int64_t columns, const float* bias, float* y,
-                int64_t y_stride, bool add, const Function& function) {
-  for (; num_rows > 0; --num_rows, c += c_stride, y += y_stride) {
+void FinishRows(const float* c, int64_t c_stride, int64_t num_rows, int64_t columns, const float* bias, Addend addend,
+                float* y, int64_t y_stride, bool add, const Function& function) {
+  for (; num_rows > 0; --num_rows, c += c_stride, addend.NextRow(), y += y_stride) {
     ForLanes(columns, [&](int64_t i, int count) {
-      const Floats v = function(Biased(c + i, bias == nullptr ? nullptr : bias + i, count));
+      const Floats v = function(addend.AddTo(Biased(c + i, bias == nullptr ? nullptr : bias + i, count), i, count));
       StoreLanes(y + i, add ? v + LoadLanes(y + i, count) : v, count);
     });
   }
 }
 
 // Columns 2i are gates, 2i + 1 what they let through.
-void FinishGated(const float* c, int64_t c_stride, int64_t num_rows, int64_t columns, const float* bias, float* y,
-                 int64_t y_stride) {
+void FinishGated(const float* c, int64_t c_stride, int64_t num_rows, int64_t columns, const float* bias, Addend addend,
+                 float* y, int64_t y_stride) {
   const auto load = [&](int64_t i) {
-    const int64_t count = columns - i < kLanes ? columns - i : kLanes;
-    return count <= 0 ? Set(0.0f) : Biased(c + i, bias == nullptr ? nullptr : bias + i, static_cast<int>(count));
+    const int count = static_cast<int>(columns - i < kLanes ? columns - i : kLanes);
+    if (count <= 0) return Set(0.0f);
+    return addend.AddTo(Biased(c + i, bias == nullptr ? nullptr : bias + i, count), i, count);
   };
-  for (; num_rows > 0; --num_rows, c += c_stride, y += y_stride) {
+  for (; num_rows > 0; --num_rows, c += c_stride, addend.NextRow(), y += y_stride) {
     ForLanes(columns / 2, [&](int64_t i, int count) {
       const Floats low = load(2 * i), high = load(2 * i + kLanes);
       StoreLanes(y + i, Silu(EvenLanes(low, high)) * OddLanes(low, high), count);
@@ -116,8 +128,9 @@ void FinishGated(const float* c, int64_t c_stride, int64_t num_rows, int64_t col
 void Finish(const float* c, int64_t c_stride, int64_t num_rows, int64_t columns, int64_t first,
             const Epilogue& epilogue, float* y, int64_t y_stride) {
   const float* bias = epilogue.bias == nullptr ? nullptr : epilogue.bias + first;
+  const Addend addend{epilogue.addend == nullptr ? nullptr : epilogue.addend + first, epilogue.addend_stride};
   const auto finish = [&](const auto& function) {
-    FinishRows(c, c_stride, num_rows, columns, bias, y + first, y_stride, epilogue.add_to_output, function);
+    FinishRows(c, c_stride, num_rows, columns, bias, addend, y + first, y_stride, epilogue.add_to_output, function);
   };
   switch (epilogue.activation) {
     case Activation::kNone:
@@ -127,7 +140,7 @@ void Finish(const float* c, int64_t c_stride, int64_t num_rows, int64_t columns,
     case Activation::kGeluTanh:
       return finish([](Floats v) { return GeluTanh(v); });
     case Activation::kSiluGate:
-      return FinishGated(c, c_stride, num_rows, columns, bias, y + first / 2, y_stride);
+      return FinishGated(c, c_stride, num_rows, columns, bias, addend, y + first / 2, y_stride);
   }
 }
 

@@ -42,7 +42,9 @@ struct Product {
   // Stores a tile's sums, [num_rows, num_panels * 16].
   void Finish(const Tile& tile, const float* sums) const {
     const int64_t first = tile.first_panel * kPanel, width = tile.num_panels * kPanel;
-    kernels.finish(sums, width, tile.num_rows, std::min(width, weights.num_outputs - first), first, epilogue,
+    Epilogue of_tile = epilogue;
+    if (of_tile.addend != nullptr) of_tile.addend += tile.first_row * of_tile.addend_stride;
+    kernels.finish(sums, width, tile.num_rows, std::min(width, weights.num_outputs - first), first, of_tile,
                    y + tile.first_row * y_stride, y_stride);
   }
 };

@@ -52,6 +52,9 @@ struct Epilogue {
   // 2] and holds silu(gate) * up.
   Activation activation = Activation::kNone;
   bool add_to_output = false;  // y += instead of y = (residual connections); not with an activation
+  // Added to the products before the activation: [num_rows, num_outputs], rows addend_stride apart. Null: nothing.
+  const float* addend = nullptr;
+  int64_t addend_stride = 0;
 };
 
 // x: [num_rows, num_inputs] with `x_stride` floats from row to row; y likewise. Few rows stream the weights once at the

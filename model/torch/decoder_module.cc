@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "model/lora_adapter.h"
 #include "model/rope_frequencies.h"
 #include "model/torch/recompute.h"
 
@@ -12,8 +13,24 @@ namespace {
 namespace nn = torch::nn;
 namespace F = torch::nn::functional;
 
-nn::Linear NewLinear(int64_t num_inputs, int64_t num_outputs, bool bias) {
-  return nn::Linear(nn::LinearOptions(num_inputs, num_outputs).bias(bias));
+Projection NewProjection(int64_t num_inputs, int64_t num_outputs, bool bias) {
+  return Projection(nn::LinearOptions(num_inputs, num_outputs).bias(bias));
+}
+
+// The rows of x, [B, T, C], as one.
+torch::Tensor OneRow(const torch::Tensor& x) { return x.reshape({1, x.size(0) * x.size(1), x.size(2)}); }
+
+// Each example's tokens see those of the example up to themselves. One product an example, so that packing costs no
+// attention between examples and rounds as the examples alone do. x: [1, H, T, D].
+torch::Tensor MixExamples(const torch::Tensor& queries, const torch::Tensor& keys, const torch::Tensor& values,
+                          const std::vector<int64_t>& lens) {
+  const auto q = queries.split_with_sizes(lens, 2), k = keys.split_with_sizes(lens, 2),
+             v = values.split_with_sizes(lens, 2);
+  std::vector<torch::Tensor> mixed;
+  for (size_t i = 0; i < lens.size(); ++i) {
+    mixed.push_back(torch::scaled_dot_product_attention(q[i], k[i], v[i], std::nullopt, 0.0, /*is_causal=*/true));
+  }
+  return torch::cat(mixed, 2);
 }
 
 // x: [B, H, T, D]. Element i of a head turns with element i + D / 2.
@@ -40,23 +57,33 @@ torch::Tensor NormImpl::forward(const torch::Tensor& x) {
 SelfAttentionImpl::SelfAttentionImpl(const DecoderConfig& config)
     : num_heads_(config.num_heads), num_kv_heads_(config.num_kv_heads), head_dim_(config.head_dim) {
   const int64_t q_dim = num_heads_ * head_dim_, kv_dim = num_kv_heads_ * head_dim_;
-  q = register_module("q", NewLinear(config.hidden_dim, q_dim, config.attention_bias));
-  k = register_module("k", NewLinear(config.hidden_dim, kv_dim, config.attention_bias));
-  v = register_module("v", NewLinear(config.hidden_dim, kv_dim, config.attention_bias));
-  out = register_module("out", NewLinear(q_dim, config.hidden_dim, config.attention_bias));
+  q = register_module("q", NewProjection(config.hidden_dim, q_dim, config.attention_bias));
+  k = register_module("k", NewProjection(config.hidden_dim, kv_dim, config.attention_bias));
+  v = register_module("v", NewProjection(config.hidden_dim, kv_dim, config.attention_bias));
+  out = register_module("out", NewProjection(q_dim, config.hidden_dim, config.attention_bias));
 }
 
-torch::Tensor SelfAttentionImpl::forward(const torch::Tensor& x, const RotaryAngles& angles) {
-  return Attend(x, angles, {}, true);
+torch::Tensor SelfAttentionImpl::forward(const torch::Tensor& x, const RotaryAngles& angles,
+                                         const std::vector<int64_t>& lens) {
+  if (!lens.empty()) {
+    const auto mix = [&lens](const auto& q, const auto& k, const auto& v) { return MixExamples(q, k, v, lens); };
+    return Attend(OneRow(x), angles, mix).view(x.sizes());
+  }
+  return Attend(x, angles, [](const auto& queries, const auto& keys, const auto& values) {
+    return torch::scaled_dot_product_attention(queries, keys, values, std::nullopt, 0.0, /*is_causal=*/true);
+  });
 }
 
 torch::Tensor SelfAttentionImpl::Bidirectional(const torch::Tensor& x, const RotaryAngles& angles,
                                                const torch::Tensor& mask) {
-  return Attend(x, angles, mask, false);
+  const int64_t batch = x.size(0), len = x.size(1);
+  return Attend(x, angles, [&](const auto& queries, const auto& keys, const auto& values) {
+    return torch::scaled_dot_product_attention(
+        queries, keys, values, mask.defined() ? std::optional(mask.expand({batch, 1, len, len})) : std::nullopt);
+  });
 }
 
-torch::Tensor SelfAttentionImpl::Attend(const torch::Tensor& x, const RotaryAngles& angles, const torch::Tensor& mask,
-                                        bool causal) {
+torch::Tensor SelfAttentionImpl::Attend(const torch::Tensor& x, const RotaryAngles& angles, const Mix& mix) {
   const int64_t batch = x.size(0), len = x.size(1);
   const auto heads = [&](const torch::Tensor& rows, int64_t count) {
     return rows.view({batch, len, count, head_dim_}).transpose(1, 2);  // [B, count, T, D]
@@ -69,18 +96,16 @@ torch::Tensor SelfAttentionImpl::Attend(const torch::Tensor& x, const RotaryAngl
     keys = keys.repeat_interleave(shared_by, 1);
     values = values.repeat_interleave(shared_by, 1);
   }
-  const auto mixed = torch::scaled_dot_product_attention(
-      queries, keys, values, mask.defined() ? std::optional(mask.expand({batch, 1, len, len})) : std::nullopt, 0.0,
-      causal);
+  const auto mixed = mix(queries, keys, values);
   return out(mixed.transpose(1, 2).reshape({batch, len, num_heads_ * head_dim_}));
 }
 
 FeedForwardImpl::FeedForwardImpl(const DecoderConfig& config) : kind_(config.ffn) {
   if (kind_ == FeedForwardKind::kSwiGlu) {
-    gate = register_module("gate", NewLinear(config.hidden_dim, config.ffn_dim, config.ffn_bias));
+    gate = register_module("gate", NewProjection(config.hidden_dim, config.ffn_dim, config.ffn_bias));
   }
-  up = register_module("up", NewLinear(config.hidden_dim, config.ffn_dim, config.ffn_bias));
-  down = register_module("down", NewLinear(config.ffn_dim, config.hidden_dim, config.ffn_bias));
+  up = register_module("up", NewProjection(config.hidden_dim, config.ffn_dim, config.ffn_bias));
+  down = register_module("down", NewProjection(config.ffn_dim, config.hidden_dim, config.ffn_bias));
 }
 
 torch::Tensor FeedForwardImpl::forward(const torch::Tensor& x) {
@@ -95,12 +120,14 @@ DecoderLayerImpl::DecoderLayerImpl(const DecoderConfig& config) {
   ffn = register_module("ffn", FeedForward(config));
 }
 
-torch::Tensor DecoderLayerImpl::forward(const torch::Tensor& x, const RotaryAngles& angles) {
-  return FeedForwardStep(Attend(x, angles));
+torch::Tensor DecoderLayerImpl::forward(const torch::Tensor& x, const RotaryAngles& angles,
+                                        const std::vector<int64_t>& lens) {
+  return FeedForwardStep(Attend(x, angles, lens));
 }
 
-torch::Tensor DecoderLayerImpl::Attend(const torch::Tensor& x, const RotaryAngles& angles) {
-  return x + torch::dropout(attention(attention_norm(x), angles), dropout, is_training());
+torch::Tensor DecoderLayerImpl::Attend(const torch::Tensor& x, const RotaryAngles& angles,
+                                       const std::vector<int64_t>& lens) {
+  return x + torch::dropout(attention(attention_norm(x), angles, lens), dropout, is_training());
 }
 
 torch::Tensor DecoderLayerImpl::FeedForwardStep(const torch::Tensor& x) {
@@ -120,7 +147,7 @@ DecoderModuleImpl::DecoderModuleImpl(const DecoderConfig& config, std::vector<fl
   }
   final_norm = register_module("final_norm", Norm(config));
   if (!config.tied_embeddings) {
-    output = register_module("output", NewLinear(config.hidden_dim, config.vocab_size, false));
+    output = register_module("output", nn::Linear(nn::LinearOptions(config.hidden_dim, config.vocab_size).bias(false)));
   }
 }
 
@@ -130,11 +157,14 @@ torch::Tensor DecoderModuleImpl::Logits(const torch::Tensor& hidden) {
   return output ? output(hidden) : F::linear(hidden, token_embedding->weight);
 }
 
-torch::Tensor DecoderModuleImpl::Hidden(const torch::Tensor& tokens) {
-  auto hidden = Embed(tokens);
-  const auto angles = Angles(tokens);
+torch::Tensor DecoderModuleImpl::Hidden(const torch::Tensor& tokens, const PackedExamples& packed) {
+  auto hidden = Embed(tokens, packed.positions);
+  const auto angles = Angles(tokens, packed.positions);
   for (DecoderLayer layer : layers) {
-    hidden = Step([layer, angles](const torch::Tensor& x) mutable { return layer(x, angles); }, hidden);
+    const auto step = [layer, angles, lens = packed.lens](const torch::Tensor& x) mutable {
+      return layer(x, angles, lens);
+    };
+    hidden = Step(step, hidden);
   }
   return final_norm(hidden);
 }
@@ -148,16 +178,20 @@ void DecoderModuleImpl::SetDropout(double share) {
   for (DecoderLayer& layer : layers) layer->dropout = share;
 }
 
-torch::Tensor DecoderModuleImpl::Embed(const torch::Tensor& tokens) {
+torch::Tensor DecoderModuleImpl::Embed(const torch::Tensor& tokens, const torch::Tensor& positions) {
   auto hidden = token_embedding(tokens);
-  if (position_embedding) hidden = hidden + position_embedding(torch::arange(tokens.size(1), tokens.options()));
+  if (position_embedding) {
+    hidden =
+        hidden + position_embedding(positions.defined() ? positions : torch::arange(tokens.size(1), tokens.options()));
+  }
   return torch::dropout(hidden, dropout_, is_training());
 }
 
-RotaryAngles DecoderModuleImpl::Angles(const torch::Tensor& tokens) const {
+RotaryAngles DecoderModuleImpl::Angles(const torch::Tensor& tokens, const torch::Tensor& positions) const {
   if (!rope_frequencies_.defined()) return {};
-  const auto positions = torch::arange(tokens.size(1), rope_frequencies_.options());
-  const auto angles = torch::outer(positions, rope_frequencies_);  // [T, D / 2]
+  const auto turns = positions.defined() ? positions.flatten().to(rope_frequencies_.options())
+                                         : torch::arange(tokens.size(1), rope_frequencies_.options());
+  const auto angles = torch::outer(turns, rope_frequencies_);  // [T, D / 2]
   return {angles.cos(), angles.sin()};
 }
 
@@ -198,7 +232,7 @@ class Loader {
     if (!bias.empty()) Copy(bias, norm->bias);
   }
 
-  void CopyLinear(const std::string& weight, const std::string& bias, nn::Linear& linear) const {
+  void CopyLinear(const std::string& weight, const std::string& bias, Projection& linear) const {
     linear->weight.copy_(Matrix(weight, linear->weight.size(0), linear->weight.size(1)));
     CopyBias(bias.empty() ? torch::Tensor() : LoadTensor(*source_.tensors, bias, linear->bias.sizes()), linear);
   }
@@ -211,7 +245,7 @@ class Loader {
     } else {
       CopyFused(names, attention);
     }
-    if (source_.rope_style == RopeStyle::kInterleaved) {
+    if (source_.rope_style == RopeStyle::kInterleaved && source_.config.position == PositionKind::kRotary) {
       SplitHalves(attention->q, source_.config.num_heads);
       SplitHalves(attention->k, source_.config.num_kv_heads);
     }
@@ -221,12 +255,20 @@ class Loader {
  private:
   // [out, in], whichever way the file has it.
   torch::Tensor Matrix(const std::string& name, int64_t out, int64_t in) const {
-    if (source_.transposed_linear) return LoadTensor(*source_.tensors, name, {in, out}).t();
-    return LoadTensor(*source_.tensors, name, {out, in});
+    const auto matrix = source_.transposed_linear ? LoadTensor(*source_.tensors, name, {in, out}).t()
+                                                  : LoadTensor(*source_.tensors, name, {out, in});
+    const LowRankUpdate* update = source_.adapter ? source_.adapter->Find(name) : nullptr;
+    return update == nullptr ? matrix : matrix + Product(*update);
+  }
+
+  static torch::Tensor Product(const LowRankUpdate& update) {
+    const auto a = torch::from_blob(const_cast<float*>(update.a.data()), {update.rank, update.num_inputs});
+    const auto b = torch::from_blob(const_cast<float*>(update.b.data()), {update.num_outputs, update.rank});
+    return torch::mm(b, a);
   }
 
   // A layer that has a bias which the file lacks has it zero.
-  static void CopyBias(const torch::Tensor& bias, nn::Linear& linear) {
+  static void CopyBias(const torch::Tensor& bias, Projection& linear) {
     if (!linear->options.bias()) return;
     if (bias.defined())
       linear->bias.copy_(bias);
@@ -235,9 +277,9 @@ class Loader {
   }
 
   void CopyFused(const DecoderLayerNames& names, SelfAttention& attention) const {
-    nn::Linear* linears[] = {&attention->q, &attention->k, &attention->v};
+    Projection* linears[] = {&attention->q, &attention->k, &attention->v};
     std::vector<int64_t> sizes;
-    for (nn::Linear* linear : linears) sizes.push_back((*linear)->weight.size(0));
+    for (Projection* linear : linears) sizes.push_back((*linear)->weight.size(0));
     const int64_t sum = sizes[0] + sizes[1] + sizes[2];
     const auto weights = Matrix(names.qkv, sum, source_.config.hidden_dim).split_with_sizes(sizes);
     const auto bias =
@@ -250,7 +292,7 @@ class Loader {
   }
 
   // Rows (2i, 2i + 1) of each head, which the file turns together, become rows (i, i + D / 2).
-  static void SplitHalves(nn::Linear& linear, int64_t num_heads) {
+  static void SplitHalves(Projection& linear, int64_t num_heads) {
     const auto reorder = [&](torch::Tensor& rows) {
       const auto pairs = rows.view({num_heads, rows.size(0) / num_heads / 2, 2, -1});
       rows.copy_(pairs.transpose(1, 2).reshape(rows.sizes()));

@@ -3,10 +3,12 @@
 // Shapes: B sequences, T tokens, H heads, K key-value heads, D head_dim, C = hidden_dim.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "model/model_files.h"
 #include "model/torch/precompiled.h"
+#include "model/torch/projection.h"
 #include "model/torch/recompute.h"
 
 namespace retro {
@@ -25,7 +27,14 @@ class NormImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Norm);
 
-// cos and sin of every position's angles, [T, D / 2]; undefined where positions are learned.
+// Several examples in each row of a batch, which do not see one another.
+struct PackedExamples {
+  torch::Tensor positions;    // [B, T] int64: of each token in its example
+  std::vector<int64_t> lens;  // of the examples, row after row; none goes over a row's end: the sum is B T
+};
+
+// cos and sin of every position's angles, [T, D / 2], or [B T, D / 2] where rows are packed; undefined where positions
+// are learned.
 struct RotaryAngles {
   torch::Tensor cosines, sines;
 };
@@ -33,14 +42,17 @@ struct RotaryAngles {
 class SelfAttentionImpl : public torch::nn::Module {
  public:
   explicit SelfAttentionImpl(const DecoderConfig& config);
-  torch::Tensor forward(const torch::Tensor& x, const RotaryAngles& angles);  // causal, [B, T, C] -> [B, T, C]
+  // Causal, [B, T, C] -> [B, T, C]; with `lens` each of these examples for itself.
+  torch::Tensor forward(const torch::Tensor& x, const RotaryAngles& angles, const std::vector<int64_t>& lens = {});
   // Every token sees every other one where `mask`, [B, 1, 1, T] bool or undefined, is true.
   torch::Tensor Bidirectional(const torch::Tensor& x, const RotaryAngles& angles, const torch::Tensor& mask);
 
-  torch::nn::Linear q{nullptr}, k{nullptr}, v{nullptr}, out{nullptr};
+  Projection q{nullptr}, k{nullptr}, v{nullptr}, out{nullptr};
 
  private:
-  torch::Tensor Attend(const torch::Tensor& x, const RotaryAngles& angles, const torch::Tensor& mask, bool causal);
+  // Queries, keys and values, [B, H, T, D], to what is mixed of the values.
+  using Mix = std::function<torch::Tensor(const torch::Tensor&, const torch::Tensor&, const torch::Tensor&)>;
+  torch::Tensor Attend(const torch::Tensor& x, const RotaryAngles& angles, const Mix& mix);
 
   int64_t num_heads_, num_kv_heads_, head_dim_;
 };
@@ -51,7 +63,7 @@ class FeedForwardImpl : public torch::nn::Module {
   explicit FeedForwardImpl(const DecoderConfig& config);
   torch::Tensor forward(const torch::Tensor& x);
 
-  torch::nn::Linear gate{nullptr}, up{nullptr}, down{nullptr};  // gate: SwiGLU only
+  Projection gate{nullptr}, up{nullptr}, down{nullptr};  // gate: SwiGLU only
 
  private:
   FeedForwardKind kind_;
@@ -61,9 +73,9 @@ TORCH_MODULE(FeedForward);
 class DecoderLayerImpl : public torch::nn::Module {
  public:
   explicit DecoderLayerImpl(const DecoderConfig& config);
-  torch::Tensor forward(const torch::Tensor& x, const RotaryAngles& angles);
+  torch::Tensor forward(const torch::Tensor& x, const RotaryAngles& angles, const std::vector<int64_t>& lens = {});
   // Its two halves, each with the residual: chunked cross-attention comes between them.
-  torch::Tensor Attend(const torch::Tensor& x, const RotaryAngles& angles);
+  torch::Tensor Attend(const torch::Tensor& x, const RotaryAngles& angles, const std::vector<int64_t>& lens = {});
   torch::Tensor FeedForwardStep(const torch::Tensor& x);
 
   Norm attention_norm{nullptr}, ffn_norm{nullptr};
@@ -81,11 +93,12 @@ class DecoderModuleImpl : public torch::nn::Module {
   // tokens: [B, T] int64 on the module's device; logits: [B, T, vocab_size]. Shorter sequences are padded at their
   // end with any token: attention is causal. REQUIRES: T <= config.context_len
   torch::Tensor forward(const torch::Tensor& tokens);
-  // The same before the output matrix, after the final norm: [B, T, C].
-  torch::Tensor Hidden(const torch::Tensor& tokens);
+  // The same before the output matrix, after the final norm: [B, T, C]. `packed`: each example by itself.
+  torch::Tensor Hidden(const torch::Tensor& tokens, const PackedExamples& packed = {});
   torch::Tensor Logits(const torch::Tensor& hidden);  // [B, T, C] -> [B, T, vocab_size]
-  torch::Tensor Embed(const torch::Tensor& tokens);   // the first layer's input
-  RotaryAngles Angles(const torch::Tensor& tokens) const;
+  // The first layer's input. `positions`: [B, T], or undefined where they count from each row's start.
+  torch::Tensor Embed(const torch::Tensor& tokens, const torch::Tensor& positions = {});
+  RotaryAngles Angles(const torch::Tensor& tokens, const torch::Tensor& positions = {}) const;
   // A part of the network from x on; with SetRecompute it runs again in the backward pass, so it holds what it needs.
   torch::Tensor Step(const Block& block, const torch::Tensor& x) const;
   // Share of the embeddings and of what each branch adds that is dropped while training.
@@ -106,7 +119,8 @@ class DecoderModuleImpl : public torch::nn::Module {
 };
 TORCH_MODULE(DecoderModule);
 
-// The weights of a file in fp32, on the processor. Throws Error naming file and tensor.
+// The weights of a file in fp32, on the processor, with the updates of the source's adapter merged into them. Throws
+// Error naming file and tensor.
 DecoderModule LoadDecoderModule(const DecoderSource& source);
 // The same into a module of that file's shape.
 void LoadDecoderWeights(const DecoderSource& source, DecoderModule& module);

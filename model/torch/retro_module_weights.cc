@@ -36,7 +36,7 @@ void InitializeParameters(torch::nn::Module& module, int64_t num_layers) {
   }
 }
 
-void CopyLinear(const torch::nn::Linear& from, torch::nn::Linear& to) {
+void CopyLinear(const Projection& from, torch::nn::Linear& to) {
   to->weight.copy_(from->weight);
   if (to->bias.defined()) to->bias.copy_(from->bias);
 }

@@ -9,14 +9,6 @@
 namespace retro {
 namespace {
 
-// Names as a file of the family has them by custom: with every usual prefix.
-struct UsualNames final : TensorSource {
-  TensorView view;
-  const TensorView* Find(std::string_view) const override { return &view; }
-  std::vector<std::string> Names() const override { return {}; }
-  std::string Describe() const override { return ""; }
-};
-
 class Writer {
  public:
   explicit Writer(bool transposed) : transposed_(transposed) {}
@@ -31,7 +23,7 @@ class Writer {
 
   void AddMatrix(const std::string& name, const torch::Tensor& matrix) { Add(name, transposed_ ? matrix.t() : matrix); }
 
-  void AddLinear(const std::string& weight, const std::string& bias, const torch::nn::Linear& linear) {
+  void AddLinear(const std::string& weight, const std::string& bias, const Projection& linear) {
     AddMatrix(weight, linear->weight);
     Add(bias, linear->bias);
   }
@@ -120,7 +112,7 @@ nlohmann::json ConfigJson(const DecoderConfig& c) {
 void SaveDecoder(const std::filesystem::path& folder, const DecoderConfig& config, const DecoderModule& decoder,
                  const NamedTensors& more) {
   Writer writer(config.family == "gpt2");
-  const DecoderWeightNames names = HuggingFaceDecoderNames(config, UsualNames());
+  const DecoderWeightNames names = UsualDecoderNames(config);
   writer.Add(names.token_embedding, decoder->token_embedding->weight);
   if (decoder->position_embedding) writer.Add(names.position_embedding, decoder->position_embedding->weight);
   writer.AddNorm(names.final_norm, names.final_norm_bias, decoder->final_norm);

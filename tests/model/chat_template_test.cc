@@ -50,6 +50,23 @@ TEST(ChatTemplate, MarksInsideAMessageStayText) {
   EXPECT_NE(tokenizer->Decode(ids).find("Obey me."), std::string::npos);
 }
 
+TEST(ChatTemplate, AnExampleBeginsWithThePromptThatGenerationSeesAndEndsWithTheTurn) {
+  const ChatTemplate chat = ChatTemplate::Load(kSmolLm);
+  const auto tokenizer = LoadTokenizer(kSmolLm);
+  const std::vector<ChatMessage> messages = {
+      {"user", "One?"}, {"assistant", "\nFirst"}, {"user", "Two?"}, {"assistant", "\nSecond"}, {"user", "Three?"}};
+  const ChatExample example = chat.RenderExample(messages, {false, false, false, true, false}, *tokenizer);
+  const auto prompt = chat.Render(std::span(messages).first(3), true, *tokenizer);
+  const auto reply = tokenizer->Encode("\nSecond");
+  std::vector<TokenId> expected = prompt;
+  expected.insert(expected.end(), reply.begin(), reply.end());
+  expected.push_back(*tokenizer->Find("<|im_end|>"));
+  EXPECT_EQ(example.tokens, expected);
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_EQ(example.learned[i], i >= prompt.size()) << i;
+  EXPECT_ERROR(chat.RenderExample(messages, std::vector<bool>(5, false), *tokenizer), ErrorCode::kInvalidArgument,
+               "to be learned");
+}
+
 TEST(ChatTemplate, ATokenizerWithoutTheMarksIsRefused) {
   const auto wordpiece = LoadTokenizer(std::filesystem::path(RETRO_DEPS_DIR) / "models/all-MiniLM-L6-v2");
   const std::vector<ChatMessage> hi = {{"user", "Hi"}};

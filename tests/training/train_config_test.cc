@@ -45,6 +45,22 @@ TEST(TrainConfig, EachImpossibleValueIsRefusedByItsOption) {
       {"--beta1 is 1", [](TrainConfig& c) { c.optimizer.beta1 = 1; }},
       {"--dropout is 1", [](TrainConfig& c) { c.optimizer.dropout = 1; }},
       {"--freeze base needs --init-from", [](TrainConfig& c) { c.optimizer.freeze = Frozen::kBase; }},
+      {"--corpus and --examples", [](TrainConfig& c) { c.data.examples = {{.path = "examples.jsonl"}}; }},
+      {"--examples needs --init-from",
+       [](TrainConfig& c) {
+         c.data.corpora.clear();
+         c.data.examples = {{.path = "examples.jsonl"}};
+       }},
+      {"--lora-rank is -1", [](TrainConfig& c) { c.lora.rank = -1; }},
+      {"--lora-rank needs --init-from", [](TrainConfig& c) { c.lora.rank = 8; }},
+      {"--lora-alpha", [](TrainConfig& c) { c.lora.alpha = 8; }},
+      {"--adapter needs --init-from", [](TrainConfig& c) { c.model.adapter = "adapter"; }},
+      {"--lora-dropout is 1",
+       [](TrainConfig& c) {
+         c.model.init_from = "model";
+         c.lora.rank = 8;
+         c.lora.dropout = 1;
+       }},
       {"--save-every is 0", [](TrainConfig& c) { c.save_every = 0; }},
       {"--keep-last is 0", [](TrainConfig& c) { c.keep_last = 0; }},
       {"--spike-factor is 0.5", [](TrainConfig& c) { c.spike_factor = 0.5; }},

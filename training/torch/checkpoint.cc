@@ -1,12 +1,11 @@
 #include "training/torch/checkpoint.h"
 
-#include <array>
-
 #include "core/error.h"
 #include "core/file.h"
 #include "core/manifest.h"
 #include "core/staged_folder.h"
 #include "model/json_file.h"
+#include "model/load_tokenizer.h"
 #include "model/safetensors.h"
 #include "training/run_folder.h"
 
@@ -17,24 +16,6 @@ namespace {
 
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "training_state.json";
-
-void CopyFile(const fs::path& from, const fs::path& to) { WriteFileAtomically(to, ReadFile(from)); }
-
-void CopyTokenizer(const fs::path& tokenizer, const fs::path& folder) {
-  static constexpr std::array kNames = {
-      "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.model",
-      "vocab.txt",      "chat_template.jinja"};
-  std::error_code ignored;
-  if (fs::is_directory(tokenizer, ignored)) {
-    for (const char* name : kNames) {
-      if (fs::exists(tokenizer / name, ignored)) CopyFile(tokenizer / name, folder / name);
-    }
-  } else if (tokenizer.extension() == ".model") {
-    CopyFile(tokenizer, folder / "tokenizer.model");
-  } else if (!IsGguf(tokenizer)) {
-    CopyFile(tokenizer, folder / tokenizer.filename());
-  }
-}
 
 std::span<const std::byte> Bytes(const torch::Tensor& tensor) {
   return std::as_bytes(std::span(tensor.const_data_ptr<float>(), static_cast<size_t>(tensor.numel())));
@@ -64,7 +45,7 @@ void SaveCheckpoint(const fs::path& folder, const TrainableModel& model, const A
   StagedFolder staged(folder, StagedFolder::Unpublished::kRemove);
   staged.Clear();
   model.Save(staged.path());
-  CopyTokenizer(tokenizer, staged.path());
+  if (!model.has_lora()) CopyTokenizerFiles(tokenizer, staged.path());  // an adapter is used with its base's
   WriteOptimizer(staged.path() / kOptimizer, optimizer);
   WriteFileAtomically(staged.path() / kState, state.dump(1) + "\n");
   Manifest manifest;

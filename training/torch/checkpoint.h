@@ -11,9 +11,9 @@
 
 namespace retro {
 
-// Writes model, tokenizer files, optimizer.safetensors and training_state.json, then the manifest, and puts the folder
-// in place in one step. `tokenizer`: a folder or a file; a .gguf's is not copied. Throws Error(kIo), e.g. on a full
-// disk; nothing is left then.
+// Writes the model (or its adapter alone), tokenizer files, optimizer.safetensors and training_state.json, then the
+// manifest, and puts the folder in place in one step. `tokenizer`: a folder or a file; a .gguf's is not copied. Throws
+// Error(kIo), e.g. on a full disk; nothing is left then.
 void SaveCheckpoint(const std::filesystem::path& folder, const TrainableModel& model, const AdamW& optimizer,
                     const nlohmann::json& state, const std::filesystem::path& tokenizer);
 

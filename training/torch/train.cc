@@ -8,6 +8,7 @@
 #include "core/interrupt.h"
 #include "core/progress.h"
 #include "model/torch/padded_batch.h"
+#include "training/example_data.h"
 #include "training/run_folder.h"
 #include "training/run_log.h"
 #include "training/token_bytes.h"
@@ -22,16 +23,35 @@ using Clock = std::chrono::steady_clock;
 
 double Seconds(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
 
-// Draws new weights, or reads those to go on from.
-TrainableModel FirstModel(const TrainConfig& config, const Tokenizer& tokenizer) {
+// Draws new weights, or reads those to start from.
+TrainableModel FirstWeights(const TrainConfig& config, const Tokenizer& tokenizer) {
   if (config.model.init_from.empty()) {
     torch::manual_seed(config.seed);
     return TrainableModel::New(NewDecoderConfig(config, static_cast<int64_t>(tokenizer.vocab_size())));
   }
-  const DecoderSource source = OpenDecoder(config.model.init_from);
+  // With LoRA the adapter stays beside the model.
+  const DecoderSource source = OpenDecoder(config.model.init_from, config.lora.on() ? "" : config.model.adapter);
+  if (config.lora.on() && config.model.retro && !source.config.retro) {
+    Throw(ErrorCode::kInvalidArgument,
+          "--lora-rank with --retro: {} has no chunked cross-attention, and an adapter cannot hold a new one; retrofit "
+          "it first",
+          config.model.init_from);
+  }
   if (!config.model.retro || source.config.retro) return TrainableModel::Load(source);
   torch::manual_seed(config.seed);
   return TrainableModel::Retrofit(source, NewRetroConfig(config.model.retro_options, source.config));
+}
+
+// A checkpoint of an adapter is used with the model that it started beside.
+TrainableModel FirstModel(const TrainConfig& config, const Tokenizer& tokenizer,
+                          const std::optional<CheckpointFolder>& from) {
+  if (!config.lora.on()) {
+    return from ? TrainableModel::Load(OpenDecoder(from->path)) : FirstWeights(config, tokenizer);
+  }
+  TrainableModel model = FirstWeights(config, tokenizer);
+  torch::manual_seed(config.seed);
+  model.AddLora(NewLoraConfig(config), from ? from->path : std::filesystem::path(config.model.adapter));
+  return model;
 }
 
 void CheckModel(const DecoderConfig& model, const TrainConfig& config, const Tokenizer& tokenizer) {
@@ -68,6 +88,7 @@ class Run {
   TrainResult Execute();
 
  private:
+  void OpenData(const TrainInputs& inputs, const NeighbourShape& shape);
   void Restore(const std::filesystem::path& checkpoint, const nlohmann::json& state);
   void RequireSameOptions(const std::filesystem::path& checkpoint, const nlohmann::json& saved) const;
   void StopIfInterrupted();
@@ -82,8 +103,10 @@ class Run {
   const StepObserver& observer_;
   std::filesystem::path tokenizer_;
   RunFolder folder_;
-  std::unique_ptr<const TrainingData> data_;
-  std::unique_ptr<CorpusMixture> mixture_;
+  // Of these two there is one.
+  std::unique_ptr<const TrainingData> text_;
+  std::unique_ptr<const ExampleData> examples_;
+  std::unique_ptr<BatchSource> mixture_;
   std::vector<TrainingBatch> validation_batches_;
   std::unique_ptr<Trainer> trainer_;
   std::unique_ptr<MetricsLog> log_;
@@ -104,11 +127,9 @@ Run::Run(const TrainConfig& config, const TrainInputs& inputs, const StepObserve
   const std::optional<CheckpointFolder> from = folder_.NewestGood();
   const nlohmann::json state = from ? ReadTrainingState(from->path) : nlohmann::json::object();
   if (from) RequireSameOptions(from->path, state.at("options"));
-  TrainableModel model = from ? TrainableModel::Load(OpenDecoder(from->path)) : FirstModel(config, *inputs.tokenizer);
+  TrainableModel model = FirstModel(config, *inputs.tokenizer, from);
   CheckModel(model.config(), config, *inputs.tokenizer);
-  data_ = std::make_unique<const TrainingData>(config, inputs, ShapeOf(model.config()));
-  mixture_ = data_->Mixture(config);
-  validation_batches_ = data_->ValidationBatches(config);
+  OpenData(inputs, ShapeOf(model.config()));
   if (config.keep_best && validation_batches_.empty()) {
     Throw(ErrorCode::kInvalidArgument,
           "--keep-best: no corpus has a \"valid\" part of a sequence or more; build them with --valid-fraction");
@@ -117,6 +138,18 @@ Run::Run(const TrainConfig& config, const TrainInputs& inputs, const StepObserve
   if (from) Restore(from->path, state);
   folder_.SaveOptions(options_);
   log_ = std::make_unique<MetricsLog>(folder_.path(), step_);
+}
+
+void Run::OpenData(const TrainInputs& inputs, const NeighbourShape& shape) {
+  if (config_.data.examples.empty()) {
+    text_ = std::make_unique<const TrainingData>(config_, inputs, shape);
+    mixture_ = text_->Mixture(config_);
+    validation_batches_ = text_->ValidationBatches(config_);
+  } else {
+    examples_ = std::make_unique<const ExampleData>(config_, inputs);
+    mixture_ = examples_->Mixture(config_);
+    validation_batches_ = examples_->ValidationBatches(config_);
+  }
 }
 
 void Run::RequireSameOptions(const std::filesystem::path& checkpoint, const nlohmann::json& saved) const {
@@ -186,7 +219,7 @@ void Run::ValidateIfDue() {
   const bool due = step_ == config_.steps || (config_.valid_every > 0 && step_ % config_.valid_every == 0) ||
                    (config_.keep_best && SaveIsDue());
   if (!due || validation_batches_.empty()) return;
-  validation_ = trainer_->Validate(validation_batches_, data_->validation_has_neighbours());
+  validation_ = trainer_->Validate(validation_batches_, text_ && text_->validation_has_neighbours());
   validation_->step = step_;
   log_->Add(*validation_);
   LogInfo(Line(*validation_));

@@ -13,6 +13,17 @@ torch::Tensor TokenTensor(const std::vector<TokenId>& tokens, torch::IntArrayRef
   return narrow.to(device, torch::kInt64);
 }
 
+PackedExamples Packed(const TrainingBatch& batch, const torch::Device& device) {
+  if (batch.example_lens.empty()) return {};
+  std::vector<int64_t> positions;
+  positions.reserve(batch.tokens.size());
+  for (const int64_t len : batch.example_lens) {
+    for (int64_t i = 0; i < len; ++i) positions.push_back(i);
+  }
+  return {torch::tensor(positions, torch::kInt64).view({batch.num_sequences, batch.seq_len}).to(device),
+          batch.example_lens};
+}
+
 std::vector<float> NewRopeFrequencies(const DecoderConfig& config) {
   if (config.position != PositionKind::kRotary) return {};
   return RopeFrequencies(config, config.head_dim);
@@ -63,6 +74,18 @@ void TrainableModel::FreezeBase() {
   for (auto& weight : decoder_->parameters()) weight.set_requires_grad(false);
 }
 
+void TrainableModel::AddLora(const LoraConfig& lora, const std::filesystem::path& start) {
+  for (auto& weight : root().parameters()) weight.set_requires_grad(false);
+  lora_.emplace(lora, config_, decoder_);
+  if (!start.empty()) lora_->Load(start);
+}
+
+int64_t TrainableModel::num_learned() const {
+  int64_t sum = 0;
+  for (const auto& weight : root().parameters()) sum += weight.requires_grad() ? weight.numel() : 0;
+  return sum;
+}
+
 // Lengths become a mask; nothing is masked where every neighbour is whole.
 NeighbourBatch TrainableModel::Neighbours(const TrainingBatch& batch) const {
   const int64_t shape[] = {batch.num_sequences, batch.num_chunks, batch.num_neighbours, batch.neighbour_len};
@@ -79,7 +102,7 @@ NeighbourBatch TrainableModel::Neighbours(const TrainingBatch& batch) const {
 
 torch::Tensor TrainableModel::Hidden(const TrainingBatch& batch, bool neighbours) {
   const auto tokens = TokenTensor(batch.tokens, {batch.num_sequences, batch.seq_len}, device());
-  if (!retro_ || !neighbours || batch.num_chunks == 0) return decoder_->Hidden(tokens);
+  if (!retro_ || !neighbours || batch.num_chunks == 0) return decoder_->Hidden(tokens, Packed(batch, device()));
   const NeighbourBatch found = Neighbours(batch);
   return retro_->Hidden(tokens, &found);
 }
@@ -99,6 +122,7 @@ std::vector<TrainableModel::Weight> TrainableModel::Weights() const {
 }
 
 void TrainableModel::Save(const std::filesystem::path& folder) const {
+  if (lora_) return lora_->Save(folder);
   SaveDecoder(folder, config_, decoder_, retro_ ? RetroTensors(retro_) : NamedTensors{});
 }
 

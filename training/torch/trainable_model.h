@@ -10,6 +10,7 @@
 
 #include "model/decoder_config.h"
 #include "model/model_files.h"
+#include "model/torch/lora.h"
 #include "model/torch/retro_module.h"
 #include "training/batch.h"
 
@@ -32,6 +33,11 @@ class TrainableModel {
   void SetRecompute(bool recompute) { decoder_->SetRecompute(recompute); }
   // The base's weights no longer learn. REQUIRES: config().retro
   void FreezeBase();
+  // All weights are frozen and an adapter learns beside them: a new one, drawn from torch's generator, or with
+  // `start` the values of a folder. Throws as LoraWeights. To be called once, before To().
+  void AddLora(const LoraConfig& lora, const std::filesystem::path& start = {});
+  bool has_lora() const { return lora_.has_value(); }
+  int64_t num_learned() const;  // weights that learn
 
   // Activations after the final norm, [B, T, C]. `neighbours` false: those of the batch are left unused.
   torch::Tensor Hidden(const TrainingBatch& batch, bool neighbours);
@@ -47,7 +53,8 @@ class TrainableModel {
   };
   std::vector<Weight> Weights() const;
 
-  // config.json and model.safetensors in Hugging Face layout, fp32. Throws Error(kIo).
+  // config.json and model.safetensors in Hugging Face layout, fp32; of a model with an adapter the adapter alone, in
+  // PEFT's layout. Throws Error(kIo).
   void Save(const std::filesystem::path& folder) const;
 
  private:
@@ -61,6 +68,7 @@ class TrainableModel {
   DecoderConfig config_;
   DecoderModule decoder_;
   RetroModule retro_{nullptr};  // around decoder_, where the model has it
+  std::optional<LoraWeights> lora_;
 };
 
 }  // namespace retro

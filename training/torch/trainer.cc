@@ -1,5 +1,6 @@
 #include "training/torch/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <numbers>
@@ -51,10 +52,24 @@ TrainableModel Prepared(TrainableModel model, const TrainConfig& config) {
   return model;
 }
 
-torch::Tensor Targets(const TrainingBatch& batch, const torch::Device& device) {
+struct Rows {
+  torch::Tensor hidden, targets;
+};
+
+// The rows that have a target: of examples few have one, and the output matrix is the widest of all.
+Rows RowsWithTarget(const torch::Tensor& hidden, const TrainingBatch& batch) {
   const auto narrow = torch::from_blob(const_cast<TokenId*>(batch.targets.data()),
                                        {batch.num_sequences * batch.seq_len}, torch::kInt32);
-  return narrow.to(device, torch::kInt64);
+  const Rows all{hidden.flatten(0, 1), narrow.to(hidden.device(), torch::kInt64)};
+  if (std::ranges::find(batch.targets, kNoTarget) == batch.targets.end()) return all;
+  const auto places = torch::nonzero(all.targets.ge(0)).squeeze(1);
+  return {all.hidden.index_select(0, places), all.targets.index_select(0, places)};
+}
+
+double FlopsPerToken(const TrainableModel& model, const TrainConfig& config) {
+  if (model.has_lora()) return LoraTrainingFlops(model.config(), config.data.seq_len, model.num_learned());
+  return TrainingFlops(model.config(), config.data.seq_len, model.config().retro.has_value(),
+                       config.optimizer.freeze == Frozen::kBase);
 }
 
 double BitsPerByte(double nats, uint64_t bytes) {
@@ -70,8 +85,7 @@ Trainer::Trainer(const TrainConfig& config, TrainableModel model, std::vector<ui
                  {config.optimizer.beta1, config.optimizer.beta2, config.optimizer.epsilon}),
       token_bytes_(std::move(token_bytes)),
       compute_(ComputeType(config.precision, model_.device())),
-      flops_per_token_(TrainingFlops(model_.config(), config.data.seq_len, model_.config().retro.has_value(),
-                                     config.optimizer.freeze == Frozen::kBase)),
+      flops_per_token_(FlopsPerToken(model_, config)),
       peak_flops_(MeasurePeakFlops(compute_, model_.device())) {}
 
 Trainer::Sums Trainer::Count(const std::vector<TrainingBatch>& batches) const {
@@ -89,7 +103,8 @@ Trainer::Sums Trainer::Count(const std::vector<TrainingBatch>& batches) const {
 torch::Tensor Trainer::Loss(const TrainingBatch& batch, bool neighbours) {
   const AutocastGuard autocast(compute_, model_.device());
   const auto hidden = model_.Hidden(batch, neighbours);
-  return OutputLoss(hidden.flatten(0, 1), model_.OutputWeight(), Targets(batch, model_.device()), compute_);
+  const Rows rows = RowsWithTarget(hidden, batch);
+  return OutputLoss(rows.hidden, model_.OutputWeight(), rows.targets, compute_);
 }
 
 // The gradients of the mean over all targets of the step, whatever batch they are in. Returns the sum in nats.
