@@ -81,6 +81,7 @@ void ValidateData(const TrainConfig& config) {
   RequireAtLeast("--seq-len", data.seq_len, 2);
   RequireAtLeast("--batch-size", data.batch_size, 1);
   RequireAtLeast("--accumulation", data.accumulation, 1);
+  RequireAtLeast("--neighbours-warmup", data.neighbours_warmup, 0);
   size_t weighted = 0;
   for (const CorpusSource& corpus : data.corpora) {
     ValidateCorpus(corpus);
@@ -141,7 +142,8 @@ json ModelJson(const ModelOptions& model) {
           {"gated", retro.gated},
           {"encoder-layers", retro.encoder_layers},
           {"encoder-width", retro.encoder_dim},
-          {"encoder-heads", retro.encoder_heads}};
+          {"encoder-heads", retro.encoder_heads},
+          {"retrofit-init", model.retrofit_init == RetrofitInit::kBase ? "base" : "random"}};
 }
 
 json OptimizerJson(const OptimizerOptions& optimizer) {
@@ -187,6 +189,7 @@ void TrainConfig::Validate() const {
   RequireAtLeast("--valid-sequences", valid_sequences, 0);
   RequireAtLeast("--save-every", save_every, 1);
   RequireAtLeast("--keep-last", keep_last, 1);
+  RequireWithin("--rank-timeout", rank_timeout_s, 1, 1e6);
   if (spike_factor != 0) RequireWithin("--spike-factor", spike_factor, 1, 1e30);
   if (keep_best && valid_sequences == 0) {
     Throw(ErrorCode::kInvalidArgument, "--keep-best needs validation: --valid-sequences is 0");
@@ -199,7 +202,8 @@ json ToJson(const TrainConfig& config) {
   all.update({{"corpora", CorporaJson(config.data.corpora)},
               {"seq-len", config.data.seq_len},
               {"batch-size", config.data.batch_size},
-              {"accumulation", config.data.accumulation},
+              {"accumulation", config.PassesPerStep()},
+              {"neighbours-warmup", config.data.neighbours_warmup},
               {"recompute", config.data.recompute},
               {"out", config.out},
               {"steps", config.steps},
@@ -213,16 +217,18 @@ json ToJson(const TrainConfig& config) {
               {"valid-sequences", config.valid_sequences},
               {"save-every", config.save_every},
               {"keep-last", config.keep_last},
-              {"keep-best", config.keep_best}});
+              {"keep-best", config.keep_best},
+              {"zero", config.shard_optimizer}});
   return all;
 }
 
 std::vector<std::string> DifferingOptions(const json& saved, const json& now) {
   static const std::set<std::string> kFree = {"out",       "log-every", "valid-every", "valid-sequences", "save-every",
-                                              "keep-last", "keep-best", "on-bad-step", "spike-factor"};
+                                              "keep-last", "keep-best", "on-bad-step", "spike-factor",    "zero"};
+  static const json kDefaults = ToJson(TrainConfig());  // of options that the saved run did not know yet
   std::vector<std::string> differing;
   for (const auto& [option, value] : now.items()) {
-    const json before = saved.value(option, json());
+    const json before = saved.value(option, kDefaults.at(option));
     if (!kFree.contains(option) && before != value) {
       differing.push_back(fmt::format("{} {}, was {}", option, value.dump(), before.dump()));
     }
