@@ -1,5 +1,6 @@
-// retro model: what a model file or folder holds; an adapter merged into its base.
+// retro model: what a model file or folder holds; models written in Hugging Face layout; adapters merged.
 #include <iostream>
+#include <map>
 
 #include "cli/command.h"
 #include "cli/open.h"
@@ -7,6 +8,7 @@
 #include "core/file.h"
 #include "model/load_tokenizer.h"
 #include "model/model_files.h"
+#include "model/torch/export_model.h"
 #include "model/torch/merge_adapter.h"
 
 namespace retro::cli {
@@ -79,10 +81,42 @@ void AddMerge(CLI::App& model, const GlobalOptions& globals) {
   merge->callback([options, &globals] { Merge(*options, globals); });
 }
 
+struct ExportCommand {
+  std::string model, out, tokenizer;
+  DataType type = DataType::kF32;
+};
+
+void Export(const ExportCommand& command, const GlobalOptions& globals) {
+  const ExportedModel exported = ExportModel(command.model, command.out, {command.type, command.tokenizer});
+  if (globals.json) {
+    return PrintJson({{"path", command.out},
+                      {"parameters", exported.num_parameters},
+                      {"weight_bytes", exported.weight_bytes},
+                      {"dtype", DataTypeName(command.type)}});
+  }
+  std::cout << fmt::format("{}: {:.1f} M parameters, {} of weights; transformers loads it as it is\n", command.out,
+                           exported.num_parameters / 1e6, HumanBytes(exported.weight_bytes));
+}
+
+void AddExport(CLI::App& model, const GlobalOptions& globals, const char* name, const char* what, const char* from) {
+  static const std::map<std::string, DataType> kTypes = {
+      {"f32", DataType::kF32}, {"f16", DataType::kF16}, {"bf16", DataType::kBF16}};
+  auto* add = model.add_subcommand(name, what);
+  auto command = std::make_shared<ExportCommand>();
+  add->add_option("path,--model", command->model, from)->required()->envname("RETRO_MODEL");
+  add->add_option("--out", command->out, "The folder to make; an existing one is left alone")->required();
+  add->add_option("--dtype", command->type, "Of the weights: f32, f16 or bf16")
+      ->transform(CLI::CheckedTransformer(kTypes))
+      ->default_str("f32");
+  add->add_option("--tokenizer", command->tokenizer, "A folder, tokenizer.json or .model; default: the model's");
+  add->callback([command, &globals] { Export(*command, globals); });
+}
+
 }  // namespace
 
 void AddModel(CLI::App& app, const GlobalOptions& globals) {
-  auto* model = app.add_subcommand("model", "Look at models and merge adapters")->require_subcommand(1);
+  auto* model = app.add_subcommand("model", "Look at models, write them in Hugging Face layout, merge adapters")
+                    ->require_subcommand(1);
   auto* info = model->add_subcommand("info", "What a model file or folder holds");
   auto path = std::make_shared<std::string>();
   info->add_option("path,--model", *path, "A folder in Hugging Face layout or a .gguf file")
@@ -90,6 +124,13 @@ void AddModel(CLI::App& app, const GlobalOptions& globals) {
       ->envname("RETRO_MODEL");
   info->callback([path, &globals] { Info(*path, globals); });
   AddMerge(*model, globals);
+  AddExport(*model, globals, "export",
+            "Write a trained model for other programs: config.json, model.safetensors, tokenizer files.\n"
+            "A RETRO model's own weights and its \"retro\" section are written too; transformers loads the base.",
+            "A checkpoint of retro train, or a folder in Hugging Face layout");
+  AddExport(*model, globals, "import",
+            "Write a .gguf file as a folder in Hugging Face layout, its weights no longer quantized.",
+            "A .gguf file, or the folder of one");
 }
 
 }  // namespace retro::cli

@@ -6,6 +6,8 @@
 
 #include "cli/command.h"
 #include "core/error.h"
+#include "core/log.h"
+#include "core/progress.h"
 #include "model/load_tokenizer.h"
 #include "retriever/parted_chunks.h"
 
@@ -85,7 +87,14 @@ void Run(Options options, const GlobalOptions& globals) {
     if (!corpus.database.empty() && store == nullptr) store = OpenChunks(corpus.database, tokenizer->fingerprint());
     inputs.databases.push_back(store.get());
   }
+  const auto ranks = ConnectRanks(train.rank_timeout_s);
+  inputs.ranks = ranks.get();
+  if (ranks->rank() != 0) {  // rank 0 speaks for all
+    InitLog("error");
+    Progress::SetEnabled(false);
+  }
   const TrainResult result = Train(train, inputs);
+  if (ranks->rank() != 0) return;
   if (globals.json) return PrintJson(ToJson(result));
   if (result.nothing_to_do) {
     std::cout << fmt::format("{}: finished before, nothing to do; the model is {}\n", train.out, result.checkpoint);
@@ -113,10 +122,14 @@ void AddDataOptions(CLI::App& train, Options& options) {
                          "The same for the corpora's valid parts (retro neighbours build --part valid)"));
   lists(train.add_option("--db", options.databases, "For each corpus, or for all, the database of the neighbours"));
   const auto plain = [&train](CLI::Option* option) { option->group("Data")->capture_default_str(); };
+  plain(train.add_option("--neighbours-warmup", data.neighbours_warmup,
+                         "Steps over which neighbours that hold the next chunk itself, to copy from, give way to those "
+                         "of the tables"));
   plain(train.add_option("--seq-len", data.seq_len, "Tokens of a sequence"));
   plain(train.add_option("--batch-size", data.batch_size, "Sequences of one forward and backward pass"));
-  plain(train.add_option("--accumulation", data.accumulation,
-                         "Passes of one step, for steps of more sequences than fit into memory at once"));
+  plain(
+      train.add_option("--accumulation", data.accumulation,
+                       "Passes of one step (on each rank), for steps of more sequences than fit into memory at once"));
   plain(train.add_flag("--recompute", data.recompute,
                        "Compute activations again in the backward pass instead of keeping them: less memory, slower"));
 }
@@ -181,6 +194,12 @@ void AddRetroOptions(CLI::App& train, ModelOptions& model) {
   add(train.add_option("--encoder-layers", retro.encoder_layers, "Layers of the neighbours' encoder"));
   add(train.add_option("--encoder-width", retro.encoder_dim, "Its width; 0: the decoder's"));
   add(train.add_option("--encoder-heads", retro.encoder_heads, "Its heads; 0: as wide as the decoder's"));
+  static const std::map<std::string, RetrofitInit> kInits = {{"base", RetrofitInit::kBase},
+                                                             {"random", RetrofitInit::kRandom}};
+  add(train.add_option("--retrofit-init", model.retrofit_init,
+                       "What the weights added to --init-from begin as: base (copies of its own) or random"))
+      ->transform(CLI::CheckedTransformer(kInits))
+      ->default_str("base");
 }
 
 void AddOptimizerOptions(CLI::App& train, OptimizerOptions& optimizer) {
@@ -205,6 +224,17 @@ void AddOptimizerOptions(CLI::App& train, OptimizerOptions& optimizer) {
       ->default_str("none");
 }
 
+void AddRanksOptions(CLI::App& train, TrainConfig& config) {
+  const auto add = [&train](CLI::Option* option) {
+    option->group("Data parallel: mpirun -n RANKS retro train ... (or srun)")->capture_default_str();
+  };
+  add(train.add_flag("--zero", config.shard_optimizer,
+                     "Share the optimizer's states among the ranks (ZeRO stage 1): less memory, the same numbers"));
+  add(train.add_option("--rank-timeout", config.rank_timeout_s,
+                       "Seconds that a rank waits for the others before it ends all; more than writing a checkpoint "
+                       "takes"));
+}
+
 void AddRunOptions(CLI::App& train, TrainConfig& config) {
   static const std::map<std::string, Precision> kPrecisions = {
       {"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}, {"auto", Precision::kAuto}};
@@ -214,7 +244,7 @@ void AddRunOptions(CLI::App& train, TrainConfig& config) {
       ->required();
   add(train.add_option("--steps", config.steps, "Updates of the weights"))->required();
   add(train.add_option("--seed", config.seed, "Of new weights, order and dropout"));
-  add(train.add_option("--device", config.device, "cpu, cuda or cuda:N"));
+  add(train.add_option("--device", config.device, "cpu, cuda (with several ranks one GPU for each), or cuda:N"));
   add(train.add_option("--precision", config.precision,
                        "Of matrix products: fp32, bf16 (where the hardware has it), or auto (bf16 where it has it)"))
       ->transform(CLI::CheckedTransformer(kPrecisions))
@@ -243,7 +273,8 @@ void AddTrain(CLI::App& app, const GlobalOptions& globals) {
       "  2. retro corpus build        documents to tokens (with --append-eos --valid-fraction 0.02)\n"
       "  3. for RETRO: retro index build on the corpus, then retro neighbours build\n"
       "  4. retro train --config FILE (section [train]), or all by flags as in examples/retro_vs_gpt.sh\n"
-      "Interrupted or killed, the same command goes on where the last checkpoint was.");
+      "Interrupted or killed, the same command goes on where the last checkpoint was.\n"
+      "As several processes: mpirun -n 4 retro train ...; 4 ranks train as one with 4 times the --accumulation.");
   auto options = std::make_shared<Options>();
   AddDataOptions(*train, *options);
   AddExampleOptions(*train, options->train.data);
@@ -252,6 +283,7 @@ void AddTrain(CLI::App& app, const GlobalOptions& globals) {
   AddOptimizerOptions(*train, options->train.optimizer);
   AddLoraOptions(*train, options->train.lora);
   AddRunOptions(*train, options->train);
+  AddRanksOptions(*train, options->train);
   train->callback([options, &globals] { Run(*options, globals); });
 }
 

@@ -10,9 +10,9 @@
 namespace retro {
 namespace {
 
-// What a model folder calls its tokenizer, the most complete form first.
-constexpr const char* kNames[] = {"tokenizer.json", "vocab.txt", "tokenizer.model", "spiece.model",
-                                  "sentencepiece.bpe.model"};
+// What a model folder calls its tokenizer. Where there is a sentencepiece model, a tokenizer.json was made from it.
+constexpr const char* kNames[] = {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "tokenizer.json",
+                                  "vocab.txt"};
 
 std::filesystem::path FindInFolder(const std::filesystem::path& folder) {
   for (const auto* name : kNames) {

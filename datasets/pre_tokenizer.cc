@@ -60,6 +60,10 @@ std::optional<PreTokenizerKind> PreTokenizerByGgufName(std::string_view name) { 
 
 std::optional<PreTokenizerKind> PreTokenizerByRegex(std::string_view regex) { return Find(kRegexes, regex); }
 
+std::string_view PreTokenizerRegex(PreTokenizerKind kind) {
+  return std::ranges::find(kRegexes, kind, &std::pair<std::string_view, Kind>::second)->first;
+}
+
 size_t NextWordEnd(PreTokenizerKind kind, std::string_view text, size_t begin) {
   const uint8_t* const classes = CharClassTable();
   const char* const p = text.data() + begin;

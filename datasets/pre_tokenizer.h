@@ -26,6 +26,9 @@ std::optional<PreTokenizerKind> PreTokenizerByGgufName(std::string_view name);
 // The kind whose pattern is `regex`, letter for letter, absent when it is none of ours.
 std::optional<PreTokenizerKind> PreTokenizerByRegex(std::string_view regex);
 
+// The regular expression of a kind. REQUIRES: kGpt2, kLlama3 or kQwen2
+std::string_view PreTokenizerRegex(PreTokenizerKind kind);
+
 // The end of the word that begins at `begin`. Words follow one another without gaps.
 // REQUIRES: begin < text.size() and `begin` is 0 or an end that was returned for the same text.
 size_t NextWordEnd(PreTokenizerKind kind, std::string_view text, size_t begin);

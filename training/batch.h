@@ -33,6 +33,8 @@ class BatchSource {
  public:
   virtual ~BatchSource() = default;
   virtual TrainingBatch Next() = 0;
+  // Goes past a batch that another rank takes; without reading it, where a source can.
+  virtual void Skip() { Next(); }
   // Where it stands: with what Position() gave, Resume() makes Next() give what it would have given then.
   virtual nlohmann::json Position() const = 0;
   virtual void Resume(const nlohmann::json& position) = 0;

@@ -35,6 +35,10 @@ TrainingBatch CorpusMixture::Next() {
   return batch;
 }
 
+void CorpusMixture::Skip() {
+  for (int64_t i = 0; i < batch_size_; ++i) order_.Next();
+}
+
 nlohmann::json CorpusMixture::Position() const { return {{"drawn", order_.drawn()}}; }
 
 void CorpusMixture::Resume(const nlohmann::json& position) {

@@ -21,6 +21,7 @@ class CorpusMixture final : public BatchSource {
   uint64_t num_sequences_left() const { return order_.num_left(); }
 
   TrainingBatch Next() override;
+  void Skip() override;
   nlohmann::json Position() const override;
   void Resume(const nlohmann::json& position) override;
 

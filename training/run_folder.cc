@@ -82,7 +82,9 @@ RunFolder::RunFolder(const fs::path& folder) : folder_(folder) {
   RemoveLeftOvers();
 }
 
-fs::path RunFolder::CheckpointPath(int64_t step) const { return folder_ / fmt::format("{}{:06}", kPrefix, step); }
+fs::path RunFolder::CheckpointPath(const fs::path& folder, int64_t step) {
+  return folder / fmt::format("{}{:06}", kPrefix, step);
+}
 
 void RunFolder::SaveOptions(const nlohmann::json& options) const {
   WriteFileAtomically(folder_ / kOptions, options.dump(1) + "\n");

@@ -26,7 +26,8 @@ class RunFolder {
   explicit RunFolder(const std::filesystem::path& folder);
 
   const std::filesystem::path& path() const { return folder_; }
-  std::filesystem::path CheckpointPath(int64_t step) const;
+  std::filesystem::path CheckpointPath(int64_t step) const { return CheckpointPath(folder_, step); }
+  static std::filesystem::path CheckpointPath(const std::filesystem::path& folder, int64_t step);
   void SaveOptions(const nlohmann::json& options) const;
 
   // The newest checkpoint whose every file has the checksum that its manifest lists. A later one that has not is named

@@ -11,6 +11,7 @@
 #include "datasets/chunk_source.h"
 #include "datasets/tokenizer.h"
 #include "model/chat_template.h"
+#include "training/communicator.h"
 #include "training/metrics.h"
 #include "training/train_config.h"
 
@@ -22,6 +23,7 @@ struct TrainInputs {
   std::vector<const ChunkSource*> databases;  // one for each corpus; null where it has none
   const ChatTemplate* chat = nullptr;         // how examples are written; null where there are none
   size_t num_threads = 0;                     // of LibTorch; 0: as many as it takes by itself
+  Communicator* ranks = nullptr;              // that train together; null: this process alone
 };
 
 struct TrainResult {
@@ -36,6 +38,11 @@ using StepObserver = std::function<void(const StepMetrics&)>;
 
 // Runs until config.steps, from the newest good checkpoint in config.out if there is one: then everything goes on as
 // if the run had not been interrupted, bit for bit on the same machine with the same number of threads.
+//
+// With several ranks every one of them calls it, with the same options and a view of the same files. Rank 0 writes;
+// results, and decisions such as the end after a bad step or an interrupt, are the same on all. W ranks train as one
+// with W times the accumulation (the order of sums differs), and a run may go on with another number of ranks whose
+// product with the accumulation is the same.
 //
 // Throws Error: kInvalidArgument for options that cannot be and inputs that do not belong together, kUnavailable when
 // interrupted (after a checkpoint was saved) or when the device has no memory left, kIo when a checkpoint cannot be

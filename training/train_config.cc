@@ -139,6 +139,7 @@ void ValidateData(const TrainConfig& config) {
   RequireAtLeast("--seq-len", data.seq_len, 2);
   RequireAtLeast("--batch-size", data.batch_size, 1);
   RequireAtLeast("--accumulation", data.accumulation, 1);
+  RequireAtLeast("--neighbours-warmup", data.neighbours_warmup, 0);
   for (const CorpusSource& corpus : data.corpora) ValidateCorpus(corpus);
   RequireAllWeightsOrNone(data.corpora);
 }
@@ -210,7 +211,8 @@ json ModelJson(const ModelOptions& model) {
           {"gated", retro.gated},
           {"encoder-layers", retro.encoder_layers},
           {"encoder-width", retro.encoder_dim},
-          {"encoder-heads", retro.encoder_heads}};
+          {"encoder-heads", retro.encoder_heads},
+          {"retrofit-init", model.retrofit_init == RetrofitInit::kBase ? "base" : "random"}};
 }
 
 json OptimizerJson(const OptimizerOptions& optimizer) {
@@ -257,6 +259,7 @@ void TrainConfig::Validate() const {
   RequireAtLeast("--valid-sequences", valid_sequences, 0);
   RequireAtLeast("--save-every", save_every, 1);
   RequireAtLeast("--keep-last", keep_last, 1);
+  RequireWithin("--rank-timeout", rank_timeout_s, 1, 1e6);
   if (spike_factor != 0) RequireWithin("--spike-factor", spike_factor, 1, 1e30);
   if (keep_best && valid_sequences == 0) {
     Throw(ErrorCode::kInvalidArgument, "--keep-best needs validation: --valid-sequences is 0");
@@ -273,7 +276,8 @@ json ToJson(const TrainConfig& config) {
               {"long-examples", config.data.long_examples == LongExamples::kCut ? "cut" : "drop"},
               {"seq-len", config.data.seq_len},
               {"batch-size", config.data.batch_size},
-              {"accumulation", config.data.accumulation},
+              {"accumulation", config.PassesPerStep()},
+              {"neighbours-warmup", config.data.neighbours_warmup},
               {"recompute", config.data.recompute},
               {"out", config.out},
               {"steps", config.steps},
@@ -287,13 +291,14 @@ json ToJson(const TrainConfig& config) {
               {"valid-sequences", config.valid_sequences},
               {"save-every", config.save_every},
               {"keep-last", config.keep_last},
-              {"keep-best", config.keep_best}});
+              {"keep-best", config.keep_best},
+              {"zero", config.shard_optimizer}});
   return all;
 }
 
 std::vector<std::string> DifferingOptions(const json& saved, const json& now) {
   static const std::set<std::string> kFree = {"out",       "log-every", "valid-every", "valid-sequences", "save-every",
-                                              "keep-last", "keep-best", "on-bad-step", "spike-factor"};
+                                              "keep-last", "keep-best", "on-bad-step", "spike-factor",    "zero"};
   // What an older version did not ask for, it did as is the default now.
   static const json kDefaults = ToJson(TrainConfig());
   std::vector<std::string> differing;

@@ -9,6 +9,7 @@
 
 #include "model/decoder_config.h"
 #include "model/lora_adapter.h"
+#include "model/retrofit_init.h"
 #include "training/chat_examples.h"
 
 namespace retro {
@@ -39,6 +40,7 @@ struct ModelOptions {
   bool tied_embeddings = true;
   bool retro = false;  // with chunked cross-attention; a model that has it keeps it
   RetroOptions retro_options;
+  RetrofitInit retrofit_init = RetrofitInit::kBase;
 };
 
 // One corpus of the mixture.
@@ -65,9 +67,10 @@ struct DataOptions {
   double valid_fraction = 0.02;  // of the examples, held out
   LongExamples long_examples = LongExamples::kDrop;
   uint32_t seq_len = 512;
-  int64_t batch_size = 8;    // sequences of one forward and backward pass
-  int64_t accumulation = 1;  // passes of one step
-  bool recompute = false;    // activations again in the backward pass, instead of keeping them
+  int64_t batch_size = 8;         // sequences of one forward and backward pass
+  int64_t accumulation = 1;       // passes of one step, on each rank
+  int64_t neighbours_warmup = 0;  // steps over which copies of the next chunk give way to the table's neighbours
+  bool recompute = false;         // activations again in the backward pass, instead of keeping them
 };
 
 enum class Frozen { kNone, kBase };
@@ -120,14 +123,20 @@ struct TrainConfig {
   int64_t keep_last = 2;
   bool keep_best = false;
 
+  int num_ranks = 1;             // processes that share each step; set by the run
+  bool shard_optimizer = false;  // ZeRO stage 1
+  double rank_timeout_s = 300;
+
   // Throws Error(kInvalidArgument) naming the option that cannot be meant so.
   void Validate() const;
 
-  int64_t SequencesPerStep() const { return data.batch_size * data.accumulation; }
+  int64_t PassesPerStep() const { return data.accumulation * num_ranks; }  // over all ranks
+  int64_t SequencesPerStep() const { return data.batch_size * PassesPerStep(); }
   int64_t TokensPerStep() const { return SequencesPerStep() * data.seq_len; }
 };
 
-// All of it, by the names of the options.
+// All of it, by the names of the options; the accumulation is that over all ranks, since a step is the same however it
+// is shared among them.
 nlohmann::json ToJson(const TrainConfig& config);
 
 // The options of a saved run that differ and on which its numbers depend, as "seed 1, was 0"; those that say only how

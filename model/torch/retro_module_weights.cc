@@ -61,6 +61,11 @@ void CopyAttention(const SelfAttention& from, RelativeAttention& to) {
   to->position_bias.zero_();
 }
 
+void SetZero(torch::nn::Linear& linear) {
+  linear->weight.zero_();
+  if (linear->bias.defined()) linear->bias.zero_();
+}
+
 void InitializeEncoder(DecoderModule& base, NeighbourEncoder& encoder) {
   if (encoder->token_embedding) encoder->token_embedding->weight.copy_(base->token_embedding->weight);
   if (encoder->position_embedding) {
@@ -78,10 +83,26 @@ void InitializeEncoder(DecoderModule& base, NeighbourEncoder& encoder) {
     CopyNorm(own->attention_norm, layer->cross_norm);
     CopyNorm(own->attention_norm, layer->memory_norm);
     CopyAttention(own->attention, layer->cross);
-    layer->cross->out->weight.zero_();  // the encoder begins as the base's first layers
-    if (layer->cross->out->bias.defined()) layer->cross->out->bias.zero_();
+    SetZero(layer->cross->out);  // the encoder begins as the base's first layers
   }
   CopyNorm(base->final_norm, encoder->final_norm);
+}
+
+void CopyFromBase(const RetroConfig& retro, RetroModule& module) {
+  InitializeEncoder(module->decoder, module->encoder);
+  for (size_t i = 0; i < module->cca.size(); ++i) {
+    const DecoderLayer& layer = module->decoder->layers[retro.cca_layers[i]];
+    CopyNorm(layer->attention_norm, module->cca[i]->norm);
+    CopyAttention(layer->attention, module->cca[i]->attention);
+  }
+}
+
+// What is not the base decoder's.
+void InitializeNewWeights(RetroModule& module) {
+  InitializeParameters(*module->encoder, static_cast<int64_t>(module->encoder->layers.size()));
+  for (ChunkedCrossAttention& cca : module->cca) {
+    InitializeParameters(*cca, static_cast<int64_t>(module->decoder->layers.size()));
+  }
 }
 
 void CheckWidths(const DecoderConfig& base, const RetroConfig& retro) {
@@ -95,8 +116,9 @@ void CheckWidths(const DecoderConfig& base, const RetroConfig& retro) {
   for (const auto& [name, values] : widths) {
     if (values.first != values.second) {
       Throw(ErrorCode::kInvalidArgument,
-            "the encoder's {} is {}: to begin as the base's first layers it must be the base's {}", name, values.first,
-            values.second);
+            "the encoder's {} is {}: to begin as the base's first layers it must be the base's {}; or give "
+            "--retrofit-init random",
+            name, values.first, values.second);
     }
   }
   if (encoder.num_layers > base.num_layers) {
@@ -135,14 +157,11 @@ void InitializeWeights(DecoderModule& module) {
 
 void InitializeWeights(RetroModule& module) {
   InitializeParameters(*module->decoder, static_cast<int64_t>(module->decoder->layers.size()));
-  InitializeParameters(*module->encoder, static_cast<int64_t>(module->encoder->layers.size()));
-  for (ChunkedCrossAttention& cca : module->cca) {
-    InitializeParameters(*cca, static_cast<int64_t>(module->decoder->layers.size()));
-  }
+  InitializeNewWeights(module);
 }
 
-RetroModule RetrofitModule(const DecoderSource& base, const RetroConfig& retro) {
-  CheckWidths(base.config, retro);
+RetroModule RetrofitModule(const DecoderSource& base, const RetroConfig& retro, RetrofitInit init) {
+  if (init == RetrofitInit::kBase) CheckWidths(base.config, retro);
   DecoderConfig config = ModuleConfig(base);
   config.retro = retro;
   const std::string problem = config.Validate();
@@ -150,15 +169,13 @@ RetroModule RetrofitModule(const DecoderSource& base, const RetroConfig& retro) 
   RetroModule module(config, ModuleRopeFrequencies(base));
   LoadDecoderWeights(base, module->decoder);
   torch::NoGradGuard no_grad;
-  InitializeEncoder(module->decoder, module->encoder);
-  for (size_t i = 0; i < module->cca.size(); ++i) {
-    ChunkedCrossAttention& cca = module->cca[i];
-    const DecoderLayer& layer = module->decoder->layers[retro.cca_layers[i]];
-    CopyNorm(layer->attention_norm, cca->norm);
-    CopyAttention(layer->attention, cca->attention);
-    if (retro.gated) continue;
-    cca->attention->out->weight.zero_();
-    if (cca->attention->out->bias.defined()) cca->attention->out->bias.zero_();
+  if (init == RetrofitInit::kRandom) {
+    InitializeNewWeights(module);
+  } else {
+    CopyFromBase(retro, module);
+  }
+  if (!retro.gated) {
+    for (ChunkedCrossAttention& cca : module->cca) SetZero(cca->attention->out);
   }
   return module;
 }

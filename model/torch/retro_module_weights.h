@@ -1,6 +1,7 @@
 // The weights of a RETRO module: from a file, from a base model, or new.
 #pragma once
 
+#include "model/retrofit_init.h"
 #include "model/torch/retro_module.h"
 #include "model/torch/save_decoder.h"
 
@@ -17,11 +18,14 @@ RetroModule LoadRetroModule(const DecoderSource& source);
 void InitializeWeights(DecoderModule& module);
 void InitializeWeights(RetroModule& module);
 
-// The start of a RETROfit: the base's own weights, and new ones made from them. Each chunked cross-attention begins as
-// its layer's self-attention, the encoder as the base's embedding and first layers (its attention to the decoder's
-// activations too); distances count for nothing at first, and gates are closed. Without gates, the matrices that end
-// the new branches of the decoder are zero instead. The encoder must have the decoder's widths.
-// Throws Error(kInvalidArgument) saying which width differs.
-RetroModule RetrofitModule(const DecoderSource& base, const RetroConfig& retro);
+// The start of a RETROfit: the base's own weights, and new ones. With kBase these are made from the base's. Each
+// chunked cross-attention begins as its layer's self-attention, the encoder as the base's embedding and first layers
+// (its attention to the decoder's activations too); distances count for nothing at first, and gates are closed. Without
+// gates, the matrices that end the new branches of the decoder are zero instead. The encoder must have the decoder's
+// widths. With kRandom they are drawn as InitializeWeights does, for an encoder of any width; where there are no gates
+// those matrices are zero here, too. Either way the module begins as the base, bit for bit. Throws
+// Error(kInvalidArgument) saying which width differs.
+RetroModule RetrofitModule(const DecoderSource& base, const RetroConfig& retro,
+                           RetrofitInit init = RetrofitInit::kBase);
 
 }  // namespace retro

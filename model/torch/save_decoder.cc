@@ -9,16 +9,32 @@
 namespace retro {
 namespace {
 
+torch::ScalarType ScalarType(DataType type) {
+  switch (type) {
+    case DataType::kF32:
+      return torch::kFloat32;
+    case DataType::kF16:
+      return torch::kFloat16;
+    case DataType::kBF16:
+      return torch::kBFloat16;
+    default:
+      Throw(ErrorCode::kInternal, "weights are not written as {}", DataTypeName(type));
+  }
+}
+
 class Writer {
  public:
-  explicit Writer(bool transposed) : transposed_(transposed) {}
+  Writer(bool transposed, DataType type) : transposed_(transposed), type_(type) {}
 
   // Nothing where the model has no such weight.
   void Add(const std::string& name, const torch::Tensor& tensor) {
     if (name.empty()) return;
-    const auto& held = held_.emplace_back(tensor.detach().to(torch::kCPU, torch::kFloat32).contiguous());
-    views_.push_back({name, DataType::kF32, held.sizes().vec(),
-                      std::as_bytes(std::span(held.const_data_ptr<float>(), static_cast<size_t>(held.numel())))});
+    const auto& held = held_.emplace_back(tensor.detach().to(torch::kCPU, ScalarType(type_)).contiguous());
+    if (type_ == DataType::kF16 && !held.isfinite().all().item<bool>()) {
+      Throw(ErrorCode::kInvalidArgument, "the weight {} has values beyond f16's range; write it as bf16 or f32", name);
+    }
+    views_.push_back(
+        {name, type_, held.sizes().vec(), {static_cast<const std::byte*>(held.data_ptr()), held.nbytes()}});
   }
 
   void AddMatrix(const std::string& name, const torch::Tensor& matrix) { Add(name, transposed_ ? matrix.t() : matrix); }
@@ -54,10 +70,12 @@ class Writer {
     AddLinear(names.ffn_down, names.ffn_down_bias, layer->ffn->down);
   }
 
-  void Write(const std::filesystem::path& path) const { WriteSafetensors(path, views_); }
+  // With the mark that transformers asks for.
+  void Write(const std::filesystem::path& path) const { WriteSafetensors(path, views_, {{"format", "pt"}}); }
 
  private:
   bool transposed_;
+  DataType type_;
   std::vector<torch::Tensor> held_;  // what the views point into
   std::vector<TensorView> views_;
 };
@@ -110,8 +128,8 @@ nlohmann::json ConfigJson(const DecoderConfig& c) {
 }  // namespace
 
 void SaveDecoder(const std::filesystem::path& folder, const DecoderConfig& config, const DecoderModule& decoder,
-                 const NamedTensors& more) {
-  Writer writer(config.family == "gpt2");
+                 const NamedTensors& more, DataType type) {
+  Writer writer(config.family == "gpt2", type);
   const DecoderWeightNames names = UsualDecoderNames(config);
   writer.Add(names.token_embedding, decoder->token_embedding->weight);
   if (decoder->position_embedding) writer.Add(names.position_embedding, decoder->position_embedding->weight);

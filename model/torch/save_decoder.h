@@ -7,14 +7,16 @@
 #include <utility>
 #include <vector>
 
+#include "model/tensor.h"
 #include "model/torch/decoder_module.h"
 
 namespace retro {
 
 using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
 
-// In fp32. `more`: further weights by their names in the file (RetroTensors). Throws Error(kIo).
+// `more`: further weights by their names in the file (RetroTensors). `type`: kF32, kF16 or kBF16. Throws Error(kIo),
+// and Error(kInvalidArgument) naming the weight when one is too large for kF16.
 void SaveDecoder(const std::filesystem::path& folder, const DecoderConfig& config, const DecoderModule& decoder,
-                 const NamedTensors& more = {});
+                 const NamedTensors& more = {}, DataType type = DataType::kF32);
 
 }  // namespace retro

@@ -191,14 +191,12 @@ TEST_P(RetroModuleTest, SavedAndLoadedItGivesTheSameLogits) {
   EXPECT_TRUE(Same(LoadRetroModule(again)->forward(tokens_, &neighbours_), Logits(tokens_, &neighbours_)));
 }
 
-TEST(Retrofit, BeginsAsTheBase) {
-  const DecoderSource base = OpenDecoder(GoldenFolder("llama/gqa"));
+RetroConfig RetrofitConfig(const DecoderConfig& config) {
   RetroConfig retro;
   retro.chunk_len = 4;
   retro.neighbour_len = 8;
   retro.cca_layers = {1};
   retro.gated = true;
-  const DecoderConfig& config = base.config;
   retro.encoder = {.num_layers = 2,
                    .hidden_dim = config.hidden_dim,
                    .num_heads = config.num_heads,
@@ -207,6 +205,13 @@ TEST(Retrofit, BeginsAsTheBase) {
                    .ffn_dim = config.ffn_dim,
                    .cross_layers = {0},
                    .shared_embedding = true};
+  return retro;
+}
+
+TEST(Retrofit, BeginsAsTheBase) {
+  const DecoderSource base = OpenDecoder(GoldenFolder("llama/gqa"));
+  const DecoderConfig& config = base.config;
+  RetroConfig retro = RetrofitConfig(config);
   RetroModule module = RetrofitModule(base, retro);
   torch::manual_seed(1);
   const auto tokens = torch::randint(0, config.vocab_size, {2, 11});
@@ -218,6 +223,49 @@ TEST(Retrofit, BeginsAsTheBase) {
   EXPECT_GT(module->cca[0]->gate.grad().abs().item<float>(), 0);
   retro.encoder.ffn_dim += 4;
   EXPECT_ERROR(RetrofitModule(base, retro), ErrorCode::kInvalidArgument, "ffn_dim");
+}
+
+// Grouped queries: k and v are narrower than q.
+TEST(Retrofit, TakesItsNewWeightsFromTheBase) {
+  const DecoderSource base = OpenDecoder(GoldenFolder("llama/gqa"));
+  ASSERT_LT(base.config.num_kv_heads, base.config.num_heads);
+  RetroConfig retro = RetrofitConfig(base.config);
+  retro.encoder.shared_embedding = false;
+  const RetroModule module = RetrofitModule(base, retro);
+  const DecoderLayer& attending = module->decoder->layers[1];
+  const RelativeAttention& cca = module->cca[0]->attention;
+  EXPECT_TRUE(Same(cca->q->weight, attending->attention->q->weight));
+  EXPECT_TRUE(Same(cca->k->weight, attending->attention->k->weight));
+  EXPECT_TRUE(Same(cca->v->weight, attending->attention->v->weight));
+  EXPECT_TRUE(Same(cca->out->weight, attending->attention->out->weight));
+  EXPECT_TRUE(Same(module->cca[0]->norm->weight, attending->attention_norm->weight));
+  EXPECT_TRUE(Same(module->encoder->token_embedding->weight, module->decoder->token_embedding->weight));
+  for (size_t i = 0; i < 2; ++i) {
+    const DecoderLayer& own = module->decoder->layers[i];
+    const NeighbourEncoderLayer& layer = module->encoder->layers[i];
+    EXPECT_TRUE(Same(layer->attention->v->weight, own->attention->v->weight));
+    EXPECT_TRUE(Same(layer->ffn->down->weight, own->ffn->down->weight));
+    EXPECT_TRUE(Same(layer->ffn_norm->weight, own->ffn_norm->weight));
+  }
+}
+
+TEST(Retrofit, AtRandomItBeginsAsTheBaseTooWhateverTheEncodersWidths) {
+  const DecoderSource base = OpenDecoder(GoldenFolder("llama/gqa"));
+  for (const bool gated : {true, false}) {
+    RetroConfig retro = RetrofitConfig(base.config);
+    retro.gated = gated;
+    retro.encoder.shared_embedding = false;
+    retro.encoder.hidden_dim += 4;
+    retro.encoder.ffn_dim += 4;
+    torch::manual_seed(1);
+    RetroModule module = RetrofitModule(base, retro, RetrofitInit::kRandom);
+    const auto tokens = torch::randint(0, base.config.vocab_size, {2, 11});
+    const NeighbourBatch neighbours{torch::randint(0, base.config.vocab_size, {2, 2, 2, 8}), {}};
+    EXPECT_TRUE(Same(module(tokens, &neighbours), LoadDecoderModule(base)->forward(tokens)));
+    const auto query = module->cca[0]->attention->q->weight;
+    EXPECT_FALSE(Same(query, module->decoder->layers[1]->attention->q->weight));
+    EXPECT_NEAR(query.std().item<float>(), 0.02, 0.005);
+  }
 }
 
 TEST(LoadRetroModule, AMissingWeightIsNamed) {

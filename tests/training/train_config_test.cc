@@ -33,6 +33,8 @@ TEST(TrainConfig, EachImpossibleValueIsRefusedByItsOption) {
       {"--seq-len is 1", [](TrainConfig& c) { c.data.seq_len = 1; }},
       {"--batch-size is 0", [](TrainConfig& c) { c.data.batch_size = 0; }},
       {"--accumulation is -1", [](TrainConfig& c) { c.data.accumulation = -1; }},
+      {"--neighbours-warmup is -1", [](TrainConfig& c) { c.data.neighbours_warmup = -1; }},
+      {"--rank-timeout is 0", [](TrainConfig& c) { c.rank_timeout_s = 0; }},
       {"--weight of corpus is -1", [](TrainConfig& c) { c.data.corpora[0].weight = -1; }},
       {"--max-epochs of corpus is -2", [](TrainConfig& c) { c.data.corpora[0].max_epochs = -2; }},
       {"--db is missing for corpus", [](TrainConfig& c) { c.data.corpora[0].neighbours = "table"; }},
@@ -93,6 +95,27 @@ TEST(TrainConfig, DifferencesAreNamedWhereTheyChangeTheNumbers) {
   now.model.num_layers = 7;
   EXPECT_THAT(DifferingOptions(ToJson(before), ToJson(now)),
               testing::ElementsAre(testing::HasSubstr("\"weight\":2"), "layers 7, was 6"));
+}
+
+TEST(TrainConfig, AStepIsTheSameHoweverManyRanksShareIt) {
+  TrainConfig alone = Valid(), four = Valid();
+  alone.data.accumulation = 8;
+  four.data.accumulation = 2;
+  four.num_ranks = 4;
+  four.shard_optimizer = true;
+  EXPECT_EQ(alone.TokensPerStep(), four.TokensPerStep());
+  EXPECT_THAT(DifferingOptions(ToJson(alone), ToJson(four)), testing::IsEmpty());
+  four.num_ranks = 2;
+  EXPECT_THAT(DifferingOptions(ToJson(alone), ToJson(four)), testing::ElementsAre("accumulation 4, was 8"));
+}
+
+TEST(TrainConfig, AnOptionThatASavedRunDidNotKnowHadItsDefault) {
+  nlohmann::json saved = ToJson(Valid());
+  saved.erase("neighbours-warmup");
+  TrainConfig now = Valid();
+  EXPECT_THAT(DifferingOptions(saved, ToJson(now)), testing::IsEmpty());
+  now.data.neighbours_warmup = 5;
+  EXPECT_THAT(DifferingOptions(saved, ToJson(now)), testing::ElementsAre("neighbours-warmup 5, was 0"));
 }
 
 TEST(NewDecoderConfig, TakesWhatIsNotSaidFromTheRest) {

@@ -141,11 +141,12 @@ struct TrainingRun {
   }
 
   TrainResult Train(const StepObserver& observer = {}) { return Train(config, observer); }
-  TrainResult Train(const TrainConfig& with, const StepObserver& observer = {}) {
+  TrainResult Train(const TrainConfig& with, const StepObserver& observer = {}, Communicator* ranks = nullptr) {
     TrainInputs inputs;
     inputs.tokenizer = &tokenizer;
     inputs.databases.assign(with.data.corpora.size(), &chunks);
     inputs.num_threads = 1;
+    inputs.ranks = ranks;
     return retro::Train(with, inputs, observer);
   }
 

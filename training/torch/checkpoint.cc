@@ -14,6 +14,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+using Moments = std::vector<std::pair<std::string, torch::Tensor>>;
+
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kState = "training_state.json";
 
@@ -21,14 +23,17 @@ std::span<const std::byte> Bytes(const torch::Tensor& tensor) {
   return std::as_bytes(std::span(tensor.const_data_ptr<float>(), static_cast<size_t>(tensor.numel())));
 }
 
-void WriteOptimizer(const fs::path& path, const AdamW& optimizer) {
-  std::vector<torch::Tensor> held;  // what the views point into
+void WriteOptimizer(const fs::path& path, const Moments& moments) {
   std::vector<TensorView> views;
-  for (const auto& [name, moment] : optimizer.State()) {
-    held.push_back(moment.to(torch::kCPU).contiguous());
-    views.push_back({name, DataType::kF32, held.back().sizes().vec(), Bytes(held.back())});
+  for (const auto& [name, moment] : moments) {
+    views.push_back({name, DataType::kF32, moment.sizes().vec(), Bytes(moment)});
   }
   WriteSafetensors(path, views);
+}
+
+// One moment of a piece, out of the whole weight's.
+void LoadMoment(const TensorSource& file, const AdamW::Piece& piece, const char* which, torch::Tensor moment) {
+  moment.copy_(piece.Of(LoadTensor(file, piece.name + which, piece.weight.sizes())));
 }
 
 void AddFiles(const fs::path& folder, Manifest& manifest) {
@@ -40,13 +45,13 @@ void AddFiles(const fs::path& folder, Manifest& manifest) {
 
 }  // namespace
 
-void SaveCheckpoint(const fs::path& folder, const TrainableModel& model, const AdamW& optimizer,
+void SaveCheckpoint(const fs::path& folder, const TrainableModel& model, const Moments& moments,
                     const nlohmann::json& state, const fs::path& tokenizer) {
   StagedFolder staged(folder, StagedFolder::Unpublished::kRemove);
   staged.Clear();
   model.Save(staged.path());
   if (!model.has_lora()) CopyTokenizerFiles(tokenizer, staged.path());  // an adapter is used with its base's
-  WriteOptimizer(staged.path() / kOptimizer, optimizer);
+  WriteOptimizer(staged.path() / kOptimizer, moments);
   WriteFileAtomically(staged.path() / kState, state.dump(1) + "\n");
   Manifest manifest;
   manifest.kind = RunFolder::kCheckpointKind;
@@ -68,10 +73,14 @@ nlohmann::json ReadTrainingState(const fs::path& folder) {
   return state;
 }
 
-void LoadOptimizer(const fs::path& folder, AdamW& optimizer) {
+void LoadOptimizer(const fs::path& folder, const AdamW& optimizer) {
   torch::NoGradGuard no_grad;
   const SafetensorsFile file(folder / kOptimizer);
-  for (auto& [name, moment] : optimizer.State()) moment.copy_(LoadTensor(file, name, moment.sizes()));
+  for (const AdamW::Piece& piece : optimizer.pieces()) {
+    if (!piece.first.defined()) continue;  // another rank's
+    LoadMoment(file, piece, ".first", piece.first);
+    LoadMoment(file, piece, ".second", piece.second);
+  }
 }
 
 }  // namespace retro

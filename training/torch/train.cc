@@ -39,18 +39,19 @@ TrainableModel FirstWeights(const TrainConfig& config, const Tokenizer& tokenize
   }
   if (!config.model.retro || source.config.retro) return TrainableModel::Load(source);
   torch::manual_seed(config.seed);
-  return TrainableModel::Retrofit(source, NewRetroConfig(config.model.retro_options, source.config));
+  return TrainableModel::Retrofit(source, NewRetroConfig(config.model.retro_options, source.config),
+                                  config.model.retrofit_init);
 }
 
 // A checkpoint of an adapter is used with the model that it started beside.
 TrainableModel FirstModel(const TrainConfig& config, const Tokenizer& tokenizer,
-                          const std::optional<CheckpointFolder>& from) {
+                          const std::optional<std::filesystem::path>& from) {
   if (!config.lora.on()) {
-    return from ? TrainableModel::Load(OpenDecoder(from->path)) : FirstWeights(config, tokenizer);
+    return from ? TrainableModel::Load(OpenDecoder(*from)) : FirstWeights(config, tokenizer);
   }
   TrainableModel model = FirstWeights(config, tokenizer);
   torch::manual_seed(config.seed);
-  model.AddLora(NewLoraConfig(config), from ? from->path : std::filesystem::path(config.model.adapter));
+  model.AddLora(NewLoraConfig(config), from.value_or(config.model.adapter));
   return model;
 }
 
@@ -63,6 +64,9 @@ void CheckModel(const DecoderConfig& model, const TrainConfig& config, const Tok
     Throw(ErrorCode::kInvalidArgument,
           "--freeze base: {} has no chunked cross-attention that could learn; give --retro", config.model.init_from);
   }
+  if (config.data.neighbours_warmup > 0 && !model.retro) {
+    Throw(ErrorCode::kInvalidArgument, "--neighbours-warmup: the model reads no neighbours; give --retro");
+  }
   if (config.data.seq_len > model.context_len) {
     Throw(ErrorCode::kInvalidArgument, "--seq-len {} is longer than the model's context of {}", config.data.seq_len,
           model.context_len);
@@ -74,6 +78,11 @@ NeighbourShape ShapeOf(const DecoderConfig& model) {
   return {model.retro->chunk_len, model.retro->num_neighbours, model.retro->neighbour_len};
 }
 
+std::string RanksLine(const TrainConfig& config) {
+  return fmt::format("{} ranks, {} sequences of {} tokens a step{}", config.num_ranks, config.SequencesPerStep(),
+                     config.data.seq_len, config.shard_optimizer ? ", the optimizer sharded among them (ZeRO 1)" : "");
+}
+
 // The validation that was best so far, and the step whose checkpoint is kept for it.
 struct Best {
   int64_t step = 0;
@@ -83,12 +92,14 @@ struct Best {
 // The run from opening to its last checkpoint.
 class Run {
  public:
-  Run(const TrainConfig& config, const TrainInputs& inputs, const StepObserver& observer);
+  Run(const TrainConfig& config, const TrainInputs& inputs, const StepObserver& observer, Communicator& ranks);
 
   TrainResult Execute();
 
  private:
   void OpenData(const TrainInputs& inputs, const NeighbourShape& shape);
+  bool writes() const { return folder_ != nullptr; }
+  std::optional<std::filesystem::path> CheckpointToGoOnFrom() const;
   void Restore(const std::filesystem::path& checkpoint, const nlohmann::json& state);
   void RequireSameOptions(const std::filesystem::path& checkpoint, const nlohmann::json& saved) const;
   void StopIfInterrupted();
@@ -101,8 +112,9 @@ class Run {
   const TrainConfig& config_;
   const nlohmann::json options_;
   const StepObserver& observer_;
+  Communicator& ranks_;
   std::filesystem::path tokenizer_;
-  RunFolder folder_;
+  std::unique_ptr<const RunFolder> folder_;  // rank 0 only, as log_ is
   // Of these two there is one.
   std::unique_ptr<const TrainingData> text_;
   std::unique_ptr<const ExampleData> examples_;
@@ -118,15 +130,16 @@ class Run {
   int64_t line_step_ = 0;
 };
 
-Run::Run(const TrainConfig& config, const TrainInputs& inputs, const StepObserver& observer)
+Run::Run(const TrainConfig& config, const TrainInputs& inputs, const StepObserver& observer, Communicator& ranks)
     : config_(config),
       options_(ToJson(config)),
       observer_(observer),
+      ranks_(ranks),
       tokenizer_(config.model.tokenizer.empty() ? config.model.init_from : config.model.tokenizer),
-      folder_(config.out) {
-  const std::optional<CheckpointFolder> from = folder_.NewestGood();
-  const nlohmann::json state = from ? ReadTrainingState(from->path) : nlohmann::json::object();
-  if (from) RequireSameOptions(from->path, state.at("options"));
+      folder_(ranks.rank() == 0 ? std::make_unique<const RunFolder>(config.out) : nullptr) {
+  const std::optional<std::filesystem::path> from = CheckpointToGoOnFrom();
+  const nlohmann::json state = from ? ReadTrainingState(*from) : nlohmann::json::object();
+  if (from) RequireSameOptions(*from, state.at("options"));
   TrainableModel model = FirstModel(config, *inputs.tokenizer, from);
   CheckModel(model.config(), config, *inputs.tokenizer);
   OpenData(inputs, ShapeOf(model.config()));
@@ -134,10 +147,20 @@ Run::Run(const TrainConfig& config, const TrainInputs& inputs, const StepObserve
     Throw(ErrorCode::kInvalidArgument,
           "--keep-best: no corpus has a \"valid\" part of a sequence or more; build them with --valid-fraction");
   }
-  trainer_ = std::make_unique<Trainer>(config, std::move(model), TokenBytes(*inputs.tokenizer));
-  if (from) Restore(from->path, state);
-  folder_.SaveOptions(options_);
-  log_ = std::make_unique<MetricsLog>(folder_.path(), step_);
+  trainer_ = std::make_unique<Trainer>(config, std::move(model), TokenBytes(*inputs.tokenizer), ranks);
+  if (from) Restore(*from, state);
+  if (!writes()) return;
+  if (ranks.num_ranks() > 1) LogInfo(RanksLine(config));
+  folder_->SaveOptions(options_);
+  log_ = std::make_unique<MetricsLog>(folder_->path(), step_);
+}
+
+// Rank 0 looks which one is whole, once for all.
+std::optional<std::filesystem::path> Run::CheckpointToGoOnFrom() const {
+  const std::optional<CheckpointFolder> newest = writes() ? folder_->NewestGood() : std::nullopt;
+  const double step = FromRankZero(newest ? static_cast<double>(newest->step) : -1, ranks_);
+  if (step < 0) return std::nullopt;
+  return RunFolder::CheckpointPath(config_.out, static_cast<int64_t>(step));
 }
 
 void Run::OpenData(const TrainInputs& inputs, const NeighbourShape& shape) {
@@ -173,7 +196,8 @@ void Run::Restore(const std::filesystem::path& checkpoint, const nlohmann::json&
 TrainResult Run::Execute() {
   TrainResult result;
   result.nothing_to_do = step_ == config_.steps;
-  if (Progress::DrawsBars()) bar_.emplace("training", "steps", static_cast<uint64_t>(config_.steps - step_));
+  if (writes() && Progress::DrawsBars())
+    bar_.emplace("training", "steps", static_cast<uint64_t>(config_.steps - step_));
   while (step_ < config_.steps) {
     StopIfInterrupted();
     TrainOneStep();
@@ -182,13 +206,18 @@ TrainResult Run::Execute() {
   }
   if (bar_) bar_->Finish();
   result.step = step_;
-  result.checkpoint = folder_.CheckpointPath(step_).string();
+  result.checkpoint = RunFolder::CheckpointPath(config_.out, step_).string();
   result.validation = validation_;
   return result;
 }
 
+// One rank's signal stops all.
 void Run::StopIfInterrupted() {
-  if (Interrupted() && step_ > saved_step_) Save();
+  double interrupted = Interrupted() ? 1 : 0;
+  ranks_.Sum({&interrupted, 1});
+  if (interrupted == 0) return;
+  if (step_ > saved_step_) Save();
+  SetInterrupted(true);
   ThrowIfInterrupted();
 }
 
@@ -198,8 +227,10 @@ void Run::TrainOneStep() {
   ++step_;
   metrics.tokens_per_second = static_cast<double>(config_.TokensPerStep()) / Seconds(start);
   metrics.peak_share = trainer_->PeakShare(metrics.tokens_per_second);
-  log_->Add(metrics);
-  if (step_ % config_.log_every == 0 || step_ == config_.steps) ShowLine(metrics);
+  if (writes()) {
+    log_->Add(metrics);
+    if (step_ % config_.log_every == 0 || step_ == config_.steps) ShowLine(metrics);
+  }
   if (bar_) bar_->Add(1);
   if (observer_) observer_(metrics);
 }
@@ -221,8 +252,10 @@ void Run::ValidateIfDue() {
   if (!due || validation_batches_.empty()) return;
   validation_ = trainer_->Validate(validation_batches_, text_ && text_->validation_has_neighbours());
   validation_->step = step_;
-  log_->Add(*validation_);
-  LogInfo(Line(*validation_));
+  if (writes()) {
+    log_->Add(*validation_);
+    LogInfo(Line(*validation_));
+  }
   const double bits = validation_->best_arm().bits_per_byte;
   if (config_.keep_best && SaveIsDue() && (!best_ || bits < best_->bits_per_byte)) best_ = Best{step_, bits};
 }
@@ -232,18 +265,24 @@ void Run::Save() {
   state.update({{"step", step_}, {"position", mixture_->Position()}, {"options", options_}});
   if (best_) state["best"] = {{"step", best_->step}, {"bpb", best_->bits_per_byte}};
   TranslateTorchErrors([&] {
-    SaveCheckpoint(folder_.CheckpointPath(step_), trainer_->model(), trainer_->optimizer(), state, tokenizer_);
+    const auto moments = trainer_->Moments();
+    if (writes()) SaveCheckpoint(folder_->CheckpointPath(step_), trainer_->model(), moments, state, tokenizer_);
   });
   saved_step_ = step_;
-  folder_.Prune(config_.keep_last, best_ ? std::optional(best_->step) : std::nullopt);
+  if (writes()) folder_->Prune(config_.keep_last, best_ ? std::optional(best_->step) : std::nullopt);
+  FromRankZero(1, ranks_);  // a rank that ended before would let the launcher end rank 0 while it writes
 }
 
 }  // namespace
 
 TrainResult Train(const TrainConfig& config, const TrainInputs& inputs, const StepObserver& observer) {
-  config.Validate();
+  SingleProcess alone;
+  Communicator& ranks = inputs.ranks == nullptr ? alone : *inputs.ranks;
+  TrainConfig shared = config;
+  shared.num_ranks = ranks.num_ranks();
+  shared.Validate();
   if (inputs.num_threads > 0) at::set_num_threads(static_cast<int>(inputs.num_threads));
-  return Run(config, inputs, observer).Execute();
+  return Run(shared, inputs, observer, ranks).Execute();
 }
 
 }  // namespace retro

@@ -62,10 +62,10 @@ TrainableModel TrainableModel::Load(const DecoderSource& source) {
   return TrainableModel(ModuleConfig(source), LoadDecoderModule(source));
 }
 
-TrainableModel TrainableModel::Retrofit(const DecoderSource& base, const RetroConfig& retro) {
+TrainableModel TrainableModel::Retrofit(const DecoderSource& base, const RetroConfig& retro, RetrofitInit init) {
   DecoderConfig config = ModuleConfig(base);
   config.retro = retro;
-  return TrainableModel(std::move(config), RetrofitModule(base, retro));
+  return TrainableModel(std::move(config), RetrofitModule(base, retro, init));
 }
 
 void TrainableModel::To(const torch::Device& device) { root().to(device); }

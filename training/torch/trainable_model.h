@@ -10,6 +10,7 @@
 
 #include "model/decoder_config.h"
 #include "model/model_files.h"
+#include "model/retrofit_init.h"
 #include "model/torch/lora.h"
 #include "model/torch/retro_module.h"
 #include "training/batch.h"
@@ -23,8 +24,8 @@ class TrainableModel {
   static TrainableModel New(const DecoderConfig& config);
   // The weights of a file, its chunked cross-attention included. Throws Error naming file and tensor.
   static TrainableModel Load(const DecoderSource& source);
-  // The weights of a file that has no chunked cross-attention, and new ones made from them (RetrofitModule).
-  static TrainableModel Retrofit(const DecoderSource& base, const RetroConfig& retro);
+  // The weights of a file that has no chunked cross-attention, and new ones beside them (RetrofitModule).
+  static TrainableModel Retrofit(const DecoderSource& base, const RetroConfig& retro, RetrofitInit init);
 
   const DecoderConfig& config() const { return config_; }
   void To(const torch::Device& device);

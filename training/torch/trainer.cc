@@ -7,11 +7,13 @@
 
 #include "core/error.h"
 #include "model/torch/padded_batch.h"
+#include "training/copied_neighbours.h"
 #include "training/flops.h"
 #include "training/learning_rate.h"
 #include "training/run_log.h"
 #include "training/sequence_order.h"
 #include "training/torch/checkpoint.h"
+#include "training/torch/optimizer_shards.h"
 #include "training/torch/output_loss.h"
 #include "training/torch/precision.h"
 
@@ -43,9 +45,28 @@ std::vector<WeightGroup> Groups(const TrainableModel& model, const OptimizerOpti
   return list;
 }
 
+std::vector<torch::Tensor> LearningWeights(const TrainableModel& model) {
+  std::vector<torch::Tensor> weights;
+  for (const TrainableModel::Weight& weight : model.Weights()) {
+    if (weight.value.requires_grad()) weights.push_back(weight.value);
+  }
+  return weights;
+}
+
+OptimizerShard Shard(const TrainConfig& config, const Communicator& communicator) {
+  if (!config.shard_optimizer) return {};
+  return {communicator.rank(), communicator.num_ranks()};
+}
+
+// The ranks of one machine take a GPU each.
+torch::Device Device(const TrainConfig& config) {
+  const bool shares = config.num_ranks > 1 && config.device == "cuda";
+  return ParseDevice(shares ? fmt::format("cuda:{}", LocalRank()) : config.device);
+}
+
 // On its device before the optimizer makes the moments beside the weights.
 TrainableModel Prepared(TrainableModel model, const TrainConfig& config) {
-  model.To(ParseDevice(config.device));
+  model.To(Device(config));
   model.SetDropout(config.optimizer.dropout);
   model.SetRecompute(config.data.recompute);
   if (config.optimizer.freeze == Frozen::kBase) model.FreezeBase();
@@ -78,26 +99,50 @@ double BitsPerByte(double nats, uint64_t bytes) {
 
 }  // namespace
 
-Trainer::Trainer(const TrainConfig& config, TrainableModel model, std::vector<uint32_t> token_bytes)
+Trainer::Trainer(const TrainConfig& config, TrainableModel model, std::vector<uint32_t> token_bytes,
+                 Communicator& communicator)
     : config_(config),
+      communicator_(communicator),
       model_(Prepared(std::move(model), config)),
       optimizer_(Groups(model_, config.optimizer),
-                 {config.optimizer.beta1, config.optimizer.beta2, config.optimizer.epsilon}),
+                 {config.optimizer.beta1, config.optimizer.beta2, config.optimizer.epsilon},
+                 Shard(config, communicator)),
       token_bytes_(std::move(token_bytes)),
       compute_(ComputeType(config.precision, model_.device())),
       flops_per_token_(FlopsPerToken(model_, config)),
-      peak_flops_(MeasurePeakFlops(compute_, model_.device())) {}
+      peak_flops_(communicator.num_ranks() * MeasurePeakFlops(compute_, model_.device())) {
+  if (communicator.num_ranks() > 1) {
+    reducer_ = std::make_unique<GradientReducer>(LearningWeights(model_), communicator);
+  }
+}
 
-Trainer::Sums Trainer::Count(const std::vector<TrainingBatch>& batches) const {
-  Sums sums;
-  for (const TrainingBatch& batch : batches) {
-    for (const TokenId target : batch.targets) {
-      if (target == kNoTarget) continue;
-      ++sums.targets;
-      sums.bytes += token_bytes_[target];
+std::vector<TrainingBatch> Trainer::TakeBatches(int64_t step, BatchSource& source) const {
+  const auto warmup = static_cast<double>(config_.data.neighbours_warmup);
+  const double copied = warmup > 0 ? 1 - static_cast<double>(step) / warmup : 0;  // share of the chunks
+  std::vector<TrainingBatch> batches;
+  for (int64_t i = 0; i < config_.PassesPerStep(); ++i) {
+    if (i % communicator_.num_ranks() == communicator_.rank()) {
+      batches.push_back(source.Next());
+      if (copied > 0) CopyNextChunks(copied, MixSeed(~config_.seed, BatchNumber(step, i)), batches.back());
+    } else {
+      source.Skip();
     }
   }
-  return sums;
+  return batches;
+}
+
+void Trainer::Count(const TrainingBatch& batch, Sums& sums) const {
+  for (const TokenId target : batch.targets) {
+    if (target == kNoTarget) continue;
+    ++sums.targets;
+    sums.bytes += token_bytes_[target];
+  }
+}
+
+void Trainer::AddOverRanks(Sums& sums) const {
+  double values[] = {sums.nats, static_cast<double>(sums.targets), static_cast<double>(sums.bytes)};
+  communicator_.Sum(values);
+  sums = {values[0], static_cast<int64_t>(values[1]), static_cast<uint64_t>(values[2])};
 }
 
 torch::Tensor Trainer::Loss(const TrainingBatch& batch, bool neighbours) {
@@ -107,22 +152,28 @@ torch::Tensor Trainer::Loss(const TrainingBatch& batch, bool neighbours) {
   return OutputLoss(rows.hidden, model_.OutputWeight(), rows.targets, compute_);
 }
 
-// The gradients of the mean over all targets of the step, whatever batch they are in. Returns the sum in nats.
-double Trainer::Accumulate(const std::vector<TrainingBatch>& batches, int64_t targets) {
+// The gradients of the mean over all targets of the step, whatever batch and rank they are in. Returns this rank's sum
+// in nats.
+double Trainer::Accumulate(int64_t step, const std::vector<TrainingBatch>& batches, int64_t targets) {
   double nats = 0;
-  for (const TrainingBatch& batch : batches) {
-    const auto loss = Loss(batch, /*neighbours=*/true);
+  for (size_t i = 0; i < batches.size(); ++i) {
+    const auto place = static_cast<int64_t>(i) * communicator_.num_ranks() + communicator_.rank();
+    torch::manual_seed(MixSeed(config_.seed, BatchNumber(step, place)));
+    const auto loss = Loss(batches[i], /*neighbours=*/true);
+    if (reducer_ && i + 1 == batches.size()) reducer_->Start();
     // A frozen base and a batch without neighbours: nothing to learn.
     if (loss.requires_grad()) (loss / static_cast<double>(targets)).backward();
     nats += loss.item<double>();
   }
+  if (reducer_) reducer_->Finish();
   return nats;
 }
 
 StepMetrics Trainer::Step(int64_t step, BatchSource& source) {
-  std::vector<TrainingBatch> batches;
-  for (int64_t i = 0; i < config_.data.accumulation; ++i) batches.push_back(source.Next());
-  Sums sums = Count(batches);
+  const std::vector<TrainingBatch> batches = TakeBatches(step, source);
+  Sums sums;
+  for (const TrainingBatch& batch : batches) Count(batch, sums);
+  AddOverRanks(sums);
   const LearningRate rate{config_.optimizer.learning_rate, config_.optimizer.min_learning_rate_factor,
                           config_.optimizer.warmup_steps, config_.steps};
   StepMetrics metrics;
@@ -130,11 +181,11 @@ StepMetrics Trainer::Step(int64_t step, BatchSource& source) {
   metrics.tokens = metrics.step * config_.TokensPerStep();
   metrics.learning_rate = rate.At(step);
   TranslateTorchErrors([&] {
-    torch::manual_seed(MixSeed(config_.seed, static_cast<uint64_t>(step)));
     model_.SetTraining(true);
     optimizer_.ClearGradients();
-    sums.nats = Accumulate(batches, sums.targets);
-    metrics.gradient_norm = optimizer_.GradientNorm();
+    sums.nats = Accumulate(step, batches, sums.targets);
+    communicator_.Sum({&sums.nats, 1});
+    metrics.gradient_norm = FromRankZero(optimizer_.GradientNorm(), communicator_);
   });
   metrics.loss = sums.nats / static_cast<double>(sums.targets);
   metrics.bits_per_byte = BitsPerByte(sums.nats, sums.bytes);
@@ -143,11 +194,16 @@ StepMetrics Trainer::Step(int64_t step, BatchSource& source) {
     OnBadStep(metrics);
     return metrics;
   }
+  TranslateTorchErrors([&] { Update(metrics); });
+  Remember(metrics.loss);
+  return metrics;
+}
+
+void Trainer::Update(const StepMetrics& metrics) {
   const double clip = config_.optimizer.clip_norm;
   if (clip > 0 && metrics.gradient_norm > clip) optimizer_.ScaleGradients(clip / metrics.gradient_norm);
   optimizer_.Step(metrics.learning_rate);
-  Remember(metrics.loss);
-  return metrics;
+  if (config_.shard_optimizer) ShareWeights(optimizer_, communicator_);
 }
 
 bool Trainer::IsBad(double loss, double norm) const {
@@ -192,9 +248,17 @@ ValidationMetrics Trainer::Validate(const std::vector<TrainingBatch>& batches, b
 }
 
 ValidationMetrics::Arm Trainer::MeasureArm(const std::vector<TrainingBatch>& batches, bool neighbours) {
-  Sums sums = Count(batches);
-  for (const TrainingBatch& batch : batches) sums.nats += Loss(batch, neighbours).item<double>();
+  Sums sums;
+  for (size_t i = communicator_.rank(); i < batches.size(); i += communicator_.num_ranks()) {
+    Count(batches[i], sums);
+    sums.nats += Loss(batches[i], neighbours).item<double>();
+  }
+  AddOverRanks(sums);
   return {sums.nats / static_cast<double>(sums.targets), BitsPerByte(sums.nats, sums.bytes)};
+}
+
+std::vector<std::pair<std::string, torch::Tensor>> Trainer::Moments() const {
+  return GatherMoments(optimizer_, communicator_);
 }
 
 nlohmann::json Trainer::State() const {

@@ -1,0 +1,83 @@
+#include "model/torch/export_model.h"
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "core/file.h"
+#include "core/staged_folder.h"
+#include "model/export_tokenizer.h"
+#include "model/json_file.h"
+#include "model/load_tokenizer.h"
+#include "model/torch/retro_module_weights.h"
+#include "model/torch/save_decoder.h"
+
+namespace retro {
+namespace fs = std::filesystem;
+
+namespace {
+
+void RefuseExisting(const fs::path& out) {
+  std::error_code error;
+  if (!fs::exists(out, error) || (fs::is_directory(out, error) && fs::is_empty(out, error))) return;
+  Throw(ErrorCode::kInvalidArgument, "--out {}: exists already and is left alone; give a new folder", out.string());
+}
+
+void RequireWritable(const DecoderSource& source) {
+  if (source.names.rope_frequency_factors.empty()) return;
+  Throw(ErrorCode::kInvalidArgument,
+        "{}: stretches its positions by a tensor of factors, which config.json has no field for; use the model's "
+        "original Hugging Face folder",
+        source.path.string());
+}
+
+std::string_view TorchName(DataType type) {
+  return type == DataType::kF16 ? "float16" : type == DataType::kBF16 ? "bfloat16" : "float32";
+}
+
+// The ids that generation needs, and of what type the weights are.
+void CompleteConfig(const fs::path& file, const Tokenizer& tokenizer, DataType type) {
+  nlohmann::json json = ReadJsonFile(file);
+  json.update(SpecialTokenIds(tokenizer));
+  json["dtype"] = json["torch_dtype"] = TorchName(type);
+  WriteFileAtomically(file, json.dump(1) + "\n");
+}
+
+uint64_t NumParameters(const TensorSource& tensors) {
+  uint64_t count = 0;
+  for (const std::string& name : tensors.Names()) count += static_cast<uint64_t>(tensors.Find(name)->num_elements());
+  return count;
+}
+
+void WriteWeights(const DecoderSource& source, const fs::path& folder, DataType type) {
+  if (source.config.retro) {
+    const RetroModule module = LoadRetroModule(source);
+    SaveDecoder(folder, ModuleConfig(source), module->decoder, RetroTensors(module), type);
+  } else {
+    SaveDecoder(folder, ModuleConfig(source), LoadDecoderModule(source), {}, type);
+  }
+}
+
+}  // namespace
+
+ExportedModel ExportModel(const fs::path& model, const fs::path& out, const ExportOptions& options) {
+  RefuseExisting(out);
+  const DecoderSource source = OpenDecoder(model);
+  RequireWritable(source);
+  const fs::path tokenizer_path = options.tokenizer.empty() ? model : options.tokenizer;
+  const auto tokenizer = LoadTokenizer(tokenizer_path);
+  if (static_cast<int64_t>(tokenizer->vocab_size()) > source.config.vocab_size) {
+    Throw(ErrorCode::kInvalidArgument, "{}: has {} tokens, the model {}: they do not belong together",
+          tokenizer_path.string(), tokenizer->vocab_size(), source.config.vocab_size);
+  }
+  StagedFolder staged(out, StagedFolder::Unpublished::kRemove);
+  staged.Clear();
+  WriteWeights(source, staged.path(), options.type);
+  CompleteConfig(staged.path() / "config.json", *tokenizer, options.type);
+  ExportTokenizer(tokenizer_path, *tokenizer, source.config.context_len, staged.path());
+  const uint64_t count = NumParameters(*OpenTensors(staged.path()));
+  SyncDirectory(staged.path());
+  staged.Publish();
+  return {count, count * BlockBytes(options.type)};
+}
+
+}  // namespace retro
