@@ -27,6 +27,13 @@ pkg_check_modules(rocksdb REQUIRED IMPORTED_TARGET rocksdb)
 pkg_check_modules(sentencepiece REQUIRED IMPORTED_TARGET sentencepiece)
 find_package(Torch REQUIRED)
 find_package(faiss CONFIG REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
+
+# Boost.Asio and Beast are headers only.
+add_library(retro_http_libraries INTERFACE)
+target_compile_definitions(retro_http_libraries INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE)
+target_link_libraries(retro_http_libraries INTERFACE OpenSSL::SSL Threads::Threads prometheus-cpp::core)
 
 # One name for FAISS, whichever build was found: the widest instruction set that it has. Linked only: its -fopenmp is for
 # its own code, and would keep ours from sharing a precompiled header.
