@@ -48,7 +48,10 @@ CompletionLogProbs::CompletionLogProbs(const Tokenizer& tokenizer, std::span<con
 
 void CompletionLogProbs::Push(const TokenLogProb& entry) {
   entries_.push_back({names_.NameOf(entry.token), NumberOf(entry.log_prob), TopOf(entry), offset_});
-  offset_ += NumCodePoints(text_.Push(entry.token));
+  pending_ += text_.Push(entry.token);
+  const size_t whole = CompleteUtf8Prefix(pending_);
+  offset_ += NumCodePoints(ReplaceInvalidUtf8(pending_.substr(0, whole)));
+  pending_.erase(0, whole);
   names_.Push(entry.token);
 }
 

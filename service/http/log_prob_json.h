@@ -55,6 +55,7 @@ class CompletionLogProbs {
 
   TokenNames names_;
   TokenText text_;
+  std::string pending_;  // the beginning of a character
   int num_top_;
   int64_t offset_;
   std::vector<Entry> entries_;
