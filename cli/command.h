@@ -37,6 +37,7 @@ void AddModel(CLI::App& app, const GlobalOptions& globals);
 void AddNeighbours(CLI::App& app, const GlobalOptions& globals);
 void AddScore(CLI::App& app, const GlobalOptions& globals);
 void AddSearch(CLI::App& app, const GlobalOptions& globals);
+void AddServe(CLI::App& app, const GlobalOptions& globals);
 void AddTokenizer(CLI::App& app, const GlobalOptions& globals);
 void AddTrain(CLI::App& app, const GlobalOptions& globals);
 

@@ -30,6 +30,13 @@ set(MPI_CXX_SKIP_MPICXX TRUE)
 find_package(MPI REQUIRED COMPONENTS CXX)
 find_package(Torch REQUIRED)
 find_package(faiss CONFIG REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED)
+
+# Boost.Asio and Beast are headers only.
+add_library(retro_http_libraries INTERFACE)
+target_compile_definitions(retro_http_libraries INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE)
+target_link_libraries(retro_http_libraries INTERFACE OpenSSL::SSL Threads::Threads prometheus-cpp::core)
 
 # One name for FAISS, whichever build was found: the widest instruction set that it has. Linked only: its -fopenmp is for
 # its own code, and would keep ours from sharing a precompiled header.

@@ -46,6 +46,12 @@ Embedder::~Embedder() = default;
 int64_t Embedder::dim() const { return state_->encoder->dim(); }
 const std::string& Embedder::fingerprint() const { return state_->fingerprint; }
 
+int64_t Embedder::NumTokens(std::string_view text) const {
+  std::vector<TokenId> ids = state_->tokenizer->Encode(text, {.add_special = true});
+  state_->Cut(ids);
+  return std::ssize(ids);
+}
+
 void Embedder::Embed(std::span<const std::string_view> texts, std::span<float> out, ThreadPool& pool) const {
   const auto width = static_cast<size_t>(dim());
   if (out.size() != texts.size() * width) {

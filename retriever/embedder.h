@@ -25,7 +25,8 @@ class Embedder {
   ~Embedder();
 
   int64_t dim() const;
-  const std::string& fingerprint() const;  // of weights, settings and tokenizer
+  const std::string& fingerprint() const;          // of weights, settings and tokenizer
+  int64_t NumTokens(std::string_view text) const;  // that the encoder sees of it
 
   // One row of `dim()` for each text, in their order; texts are sorted by length inside, and texts longer than the
   // encoder takes are cut at its end. An empty text embeds as the encoder's special tokens alone.

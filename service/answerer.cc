@@ -8,9 +8,6 @@
 namespace retro {
 namespace {
 
-constexpr std::string_view kNothingFound = "The database holds no answer to this question.";
-constexpr std::string_view kNothingSaid = "The model gave no answer.";
-
 void Validate(std::string_view question, const AnswerOptions& options) {
   if (question.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     Throw(ErrorCode::kInvalidArgument, "the question is empty");
@@ -28,25 +25,10 @@ void Validate(std::string_view question, const AnswerOptions& options) {
   options.sampling.Validate();
 }
 
-std::vector<Source> MakeSources(std::vector<Passage> passages) {
-  std::vector<Source> sources;
-  for (Passage& passage : passages) {
-    const int number = static_cast<int>(sources.size()) + 1;
-    sources.push_back({.number = number, .passage = std::move(passage), .sentence = {}});
-  }
-  return sources;
-}
-
 // How many of the passages go into the prompt.
 size_t NumInPrompt(RetrievalMode mode, size_t num_passages) {
   if (mode == RetrievalMode::kBoth) return std::min<size_t>(num_passages, 1);
   return mode == RetrievalMode::kPrompt ? num_passages : 0;
-}
-
-void Say(Answer& answer, std::string_view text, const AnswerCallback& callback) {
-  answer.text = answer.plain_text = text;
-  answer.found = false;
-  if (callback && !callback(text)) answer.finish_reason = FinishReason::kCancelled;
 }
 
 }  // namespace
@@ -62,30 +44,41 @@ Answerer::Answerer(std::shared_ptr<const RetrievalDatabase> database, std::share
 
 Answer Answerer::Ask(std::string_view question, const AnswerOptions& options, ThreadPool& pool,
                      const AnswerCallback& callback) const {
+  return Write(*Draft(question, options, pool), pool, callback);
+}
+
+Answer Answerer::AskFrom(std::string_view question, std::vector<Passage> passages, const AnswerOptions& options,
+                         ThreadPool& pool, const AnswerCallback& callback) const {
+  return Write(*DraftFrom(question, std::move(passages), options, pool), pool, callback);
+}
+
+std::unique_ptr<AnswerDraft> Answerer::Draft(std::string_view question, const AnswerOptions& options,
+                                             ThreadPool& pool) const {
   Validate(question, options);
   if (UsesCrossAttention(options.retrieval)) CheckTakesNeighbours(*decoder_);
-  if (options.retrieval == RetrievalMode::kOff) return Write(question, {}, options, pool, callback);
+  if (options.retrieval == RetrievalMode::kOff) return MakeDraft(question, {}, options, pool);
   if (database_ == nullptr) {
     Throw(ErrorCode::kInvalidArgument, "retrieval is on and no database is open: give one, or switch retrieval off");
   }
   const SearchOptions search{.k = options.k, .nprobe = options.nprobe};
   std::vector<Passage> passages = database_->SearchPassages(question, search, options.with_continuation, pool);
   if (!passages.empty() && passages.front().score >= options.threshold) {
-    return Write(question, std::move(passages), options, pool, callback);
+    return MakeDraft(question, std::move(passages), options, pool);
   }
-  Answer answer{
-      .text = {}, .plain_text = {}, .sources = MakeSources(std::move(passages)), .citations = {}, .chunks = {}};
-  Say(answer, kNothingFound, callback);
-  FindEvidence(question, {}, answer.sources, *embedder_, pool);
-  return answer;
+  return std::make_unique<AnswerDraft>(AnswerDraft::Parts{.question = std::string(question),
+                                                          .passages = std::move(passages),
+                                                          .prompt = {},
+                                                          .generation = {},
+                                                          .retriever = nullptr,
+                                                          .embedder = embedder_});
 }
 
-Answer Answerer::AskFrom(std::string_view question, std::vector<Passage> passages, const AnswerOptions& options,
-                         ThreadPool& pool, const AnswerCallback& callback) const {
+std::unique_ptr<AnswerDraft> Answerer::DraftFrom(std::string_view question, std::vector<Passage> passages,
+                                                 const AnswerOptions& options, ThreadPool& pool) const {
   Validate(question, options);
   AnswerOptions in_prompt = options;
   in_prompt.retrieval = RetrievalMode::kPrompt;
-  return Write(question, std::move(passages), in_prompt, pool, callback);
+  return MakeDraft(question, std::move(passages), in_prompt, pool);
 }
 
 std::unique_ptr<NeighbourRetriever> Answerer::MakeRetriever(const Prompt& prompt, std::span<const Passage> passages,
@@ -99,43 +92,38 @@ std::unique_ptr<NeighbourRetriever> Answerer::MakeRetriever(const Prompt& prompt
   return retriever;
 }
 
-Answer Answerer::Write(std::string_view question, std::vector<Passage> passages, const AnswerOptions& options,
-                       ThreadPool& pool, const AnswerCallback& callback) const {
+std::unique_ptr<AnswerDraft> Answerer::MakeDraft(std::string_view question, std::vector<Passage> passages,
+                                                 const AnswerOptions& options, ThreadPool& pool) const {
   const int64_t most = decoder_->config().context_len;
   const int64_t context_len = options.context_len == 0 ? most : std::min(options.context_len, most);
   const size_t num_in_prompt = NumInPrompt(options.retrieval, passages.size());
-  const Prompt prompt = MakePrompt(question, std::span(passages).first(num_in_prompt),
-                                   context_len - options.max_new_tokens, *chat_, *tokenizer_);
+  Prompt prompt = MakePrompt(question, std::span(passages).first(num_in_prompt), context_len - options.max_new_tokens,
+                             *chat_, *tokenizer_);
   passages.erase(passages.begin() + prompt.num_passages, passages.begin() + num_in_prompt);
-  const auto retriever = MakeRetriever(prompt, passages, options, pool);
-  Answer answer{
-      .text = {}, .plain_text = {}, .sources = MakeSources(std::move(passages)), .citations = {}, .chunks = {}};
-  CitedText text(question, answer.sources);
-  const auto show = [&](const std::string& piece) { return piece.empty() || !callback || callback(piece); };
+  auto retriever = MakeRetriever(prompt, passages, options, pool);
+  return std::make_unique<AnswerDraft>(AnswerDraft::Parts{.question = std::string(question),
+                                                          .passages = std::move(passages),
+                                                          .prompt = std::move(prompt.tokens),
+                                                          .generation = {.max_new_tokens = options.max_new_tokens,
+                                                                         .stop_tokens = StopTokens(*tokenizer_),
+                                                                         .stop_strings = {"\n"},
+                                                                         .sampling = options.sampling,
+                                                                         .context_len = context_len,
+                                                                         .retrieval_step = options.retrieval_step},
+                                                          .retriever = std::move(retriever),
+                                                          .embedder = embedder_});
+}
 
-  const GenerationOptions generation{.max_new_tokens = options.max_new_tokens,
-                                     .stop_tokens = StopTokens(*tokenizer_),
-                                     .stop_strings = {"\n"},
-                                     .sampling = options.sampling,
-                                     .context_len = context_len,
-                                     .retrieve = retriever ? retriever->Function() : RetrieveFunction(),
-                                     .retrieval_step = options.retrieval_step};
-  const Generation written =
-      Generate(*decoder_, *tokenizer_, {&prompt.tokens, 1}, generation, pool, [&](const GenerationStep& step) {
-        return show(text.Push(step.text));
-      }).front();
-  const bool goes_on = show(text.Finish());
-  answer.text = text.text();
-  answer.plain_text = text.plain_text();
-  answer.citations = text.citations();
-  answer.found = answer.plain_text != kRefusal;
-  if (retriever) answer.chunks = retriever->retrieved();
-  answer.finish_reason = goes_on ? written.finish_reason : FinishReason::kCancelled;
-  answer.prompt_tokens = written.prompt_tokens;
-  answer.answer_tokens = static_cast<int64_t>(written.tokens.size());
-  if (answer.text.empty()) Say(answer, kNothingSaid, callback);
-  if (!answer.sources.empty()) FindEvidence(question, answer.plain_text, answer.sources, *embedder_, pool);
-  return answer;
+Answer Answerer::Write(AnswerDraft& draft, ThreadPool& pool, const AnswerCallback& callback) const {
+  const auto show = [&](const std::string& piece) { return piece.empty() || !callback || callback(piece); };
+  Generation written{.tokens = {}, .log_probs = {}, .text = {}, .finish_reason = FinishReason::kStop};
+  if (draft.needs_decoder()) {
+    written = Generate(*decoder_, *tokenizer_, {&draft.prompt(), 1}, draft.generation(), pool,
+                       [&](const GenerationStep& step) { return show(draft.Push(step.text)); })
+                  .front();
+  }
+  const bool goes_on = show(draft.End());
+  return draft.Finish(goes_on ? written.finish_reason : FinishReason::kCancelled, std::ssize(written.tokens), pool);
 }
 
 }  // namespace retro

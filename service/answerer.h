@@ -11,7 +11,8 @@
 #include "model/chat_template.h"
 #include "model/generator.h"
 #include "retriever/neighbour_retriever.h"
-#include "service/citations.h"
+#include "service/answer.h"
+#include "service/answer_draft.h"
 #include "service/retrieval_mode.h"
 
 namespace retro {
@@ -32,19 +33,6 @@ struct AnswerOptions {
   int64_t max_new_tokens = 48;
   int64_t context_len = 0;  // most tokens of prompt and answer; 0: the decoder's
   SamplingOptions sampling = {};
-};
-
-struct Answer {
-  std::string text;        // with a marker " [1]" for each source behind each sentence
-  std::string plain_text;  // without
-  bool found = true;       // false: there is no answer, and `text` says so
-  // Those that the decoder saw, which are fewer than asked for when the prompt had no room; below the threshold the
-  // nearest ones, which the decoder did not see.
-  std::vector<Source> sources;
-  std::vector<Citation> citations;     // into `text`
-  std::vector<RetrievedChunk> chunks;  // what chunked cross-attention attended to
-  FinishReason finish_reason = FinishReason::kStop;
-  int64_t prompt_tokens = 0, answer_tokens = 0;
 };
 
 // Receives `text` piece by piece; false cancels. What it received is in the end all of Answer::text.
@@ -69,12 +57,19 @@ class Answerer {
   Answer AskFrom(std::string_view question, std::vector<Passage> passages, const AnswerOptions& options,
                  ThreadPool& pool, const AnswerCallback& callback = {}) const;
 
+  // Both without the generation, for a decoder that something else runs; Ask and AskFrom are made of them. `pool` must
+  // outlive the draft.
+  std::unique_ptr<AnswerDraft> Draft(std::string_view question, const AnswerOptions& options, ThreadPool& pool) const;
+  std::unique_ptr<AnswerDraft> DraftFrom(std::string_view question, std::vector<Passage> passages,
+                                         const AnswerOptions& options, ThreadPool& pool) const;
+
  private:
   // Null without cross-attention. `passages`: those of the prompt, then those for the encoder.
   std::unique_ptr<NeighbourRetriever> MakeRetriever(const Prompt& prompt, std::span<const Passage> passages,
                                                     const AnswerOptions& options, ThreadPool& pool) const;
-  Answer Write(std::string_view question, std::vector<Passage> passages, const AnswerOptions& options, ThreadPool& pool,
-               const AnswerCallback& callback) const;
+  std::unique_ptr<AnswerDraft> MakeDraft(std::string_view question, std::vector<Passage> passages,
+                                         const AnswerOptions& options, ThreadPool& pool) const;
+  Answer Write(AnswerDraft& draft, ThreadPool& pool, const AnswerCallback& callback) const;
 
   std::shared_ptr<const RetrievalDatabase> database_;
   std::shared_ptr<const Embedder> embedder_;

@@ -136,4 +136,14 @@ Prompt MakePrompt(std::string_view question, std::span<const Passage> passages, 
   return Fitting(question, passages, max_tokens, chat, tokenizer).Fit();
 }
 
+std::string_view PassageInstruction() { return kFromPassages; }
+
+std::string QuestionWithPassages(std::span<const Passage> passages, std::string_view question) {
+  std::string lines;
+  for (size_t i = 0; i < passages.size(); ++i) {
+    lines += PassageLine(i + 1, passages[i].document.title, passages[i].text);
+  }
+  return UserTurn(lines, question);
+}
+
 }  // namespace retro

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -32,5 +33,10 @@ struct Prompt {
 // Error(kInvalidArgument) naming both numbers when not even the question has room.
 Prompt MakePrompt(std::string_view question, std::span<const Passage> passages, int64_t max_tokens,
                   const ChatTemplate& chat, const Tokenizer& tokenizer);
+
+// For a chat of someone else's making: what its system message says of passages, and its last question with them before
+// it. The same form and the same care as above.
+std::string_view PassageInstruction();
+std::string QuestionWithPassages(std::span<const Passage> passages, std::string_view question);
 
 }  // namespace retro

@@ -42,6 +42,9 @@ const std::vector<ForeignLibrary> kForeignLibraries = {
     {"simdjson", {"simdjson"}, {"datasets/"}},
     {"sentencepiece", {"sentencepiece"}, {"datasets/"}},
     {"xxHash", {"xxhash", "xxh3"}, {"core/"}},
+    {"Boost", {"boost/"}, {"service/http/"}},
+    {"OpenSSL", {"openssl/"}, {"service/http/"}},
+    {"prometheus-cpp", {"prometheus/"}, {"service/http/metrics"}},
     {"CLI11", {"CLI/"}, {"cli/"}},
 };
 

@@ -1,0 +1,144 @@
+// retro serve: answers over HTTP, with the page.
+#include <chrono>
+#include <iostream>
+#include <thread>
+
+#include "cli/answering.h"
+#include "cli/command.h"
+#include "core/error.h"
+#include "core/interrupt.h"
+#include "service/http/server.h"
+
+namespace retro::cli {
+namespace {
+
+struct Options {
+  AnsweringOptions answering;
+  HttpOptions http;
+  EngineLimits engine;
+  std::string name, key_file, feedback;
+  int64_t request_seconds = 300, drain_seconds = 30;
+};
+
+void AddHttpOptions(CLI::App& serve, Options& options) {
+  HttpOptions& http = options.http;
+  serve.add_option("--host", http.host, "Address to listen on; 0.0.0.0: every one of the machine's")
+      ->capture_default_str();
+  serve.add_option("--port", http.port, "Port to listen on; 0: one that is free")->capture_default_str();
+  serve.add_option("--name", options.name, "What clients call the model; default: the name of its folder or file");
+  serve.add_option("--api-key", http.api_keys, "A key that requests must carry; may be given several times")
+      ->envname("RETRO_API_KEY");
+  serve.add_option("--api-key-file", options.key_file, "A file with one key on each line");
+  serve.add_option("--cors-origin", http.cors_origins,
+                   "A web page's origin that may call, e.g. https://example.org; may be given several times; *: any");
+  serve.add_option("--tls-cert", http.tls_certificate, "Certificate (PEM, with its chain): serve HTTPS");
+  serve.add_option("--tls-key", http.tls_key, "The certificate's key (PEM)");
+  serve.add_option("--feedback", options.feedback, "File that votes on answers are appended to, as JSON lines");
+}
+
+void AddLimitOptions(CLI::App& serve, Options& options) {
+  HttpLimits& limits = options.http.limits;
+  serve.add_option("--max-requests", limits.requests, "Requests at work or waiting; further ones get 503")
+      ->capture_default_str();
+  serve
+      .add_option("--max-requests-per-client", limits.requests_per_client,
+                  "The same of one API key (without keys: of one address); further ones get 429; 0: no limit")
+      ->capture_default_str();
+  serve.add_option("--max-connections", limits.connections, "Connections; further ones are closed")
+      ->capture_default_str();
+  serve.add_option("--max-body-bytes", limits.body_bytes, "Size of a request")->capture_default_str();
+  serve.add_option("--request-timeout", options.request_seconds, "Seconds that a request may take")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  serve
+      .add_option("--drain-timeout", options.drain_seconds,
+                  "Seconds that requests have to end when the server is stopped")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  serve.add_option("--max-sequences", options.engine.max_sequences, "Texts that are decoded together")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  serve.add_option("--max-queued", options.engine.max_queued, "Texts that wait for that; further ones get 503")
+      ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str();
+  serve.add_option("--cache-tokens", options.engine.cache_tokens, "Tokens of all texts at work together")
+      ->check(CLI::Range(1, 1 << 30))
+      ->capture_default_str();
+}
+
+std::string NameOf(const Options& options) {
+  if (!options.name.empty()) return options.name;
+  const std::filesystem::path path = std::filesystem::absolute(options.answering.model).lexically_normal();
+  return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
+}
+
+// Without a template or a database the server does what needs none.
+ServedModel OpenServed(Options& options, ThreadPool& pool, size_t num_threads) {
+  AnsweringOptions& answering = options.answering;
+  LanguageModel model = OpenLanguageModel(answering.model, answering.int8, pool, answering.adapter);
+  ServedModel served;
+  served.id = NameOf(options);
+  served.feedback_file = options.feedback;
+  served.created =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  served.answer = answering.answer;
+  served.answer.k = answering.database.search.k;
+  served.answer.nprobe = answering.database.search.nprobe;
+  const auto suitable = model.decoder->config().retro ? RetrievalMode::kBoth : RetrievalMode::kPrompt;
+  served.answer.retrieval = answering.retrieval.value_or(suitable);
+  if (answering.database.db.empty()) served.answer.retrieval = RetrievalMode::kOff;
+  if (UsesCrossAttention(served.answer.retrieval)) CheckTakesNeighbours(*model.decoder);
+  try {
+    served.chat = std::make_shared<ChatTemplate>(ChatTemplate::Load(answering.model));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound) throw;
+    spdlog::warn("{}; /v1/chat/completions and /v1/answer are off", error.what());
+  }
+  if (!answering.database.db.empty() || !answering.database.encoder.empty()) {
+    served.embedder = OpenEmbedder(answering.database);
+  }
+  if (!answering.database.db.empty()) {
+    const std::shared_ptr<const RetrievalDatabase> database = OpenDatabase(answering.database, served.embedder);
+    served.database = [database] { return database; };
+  }
+  served.engine = std::make_shared<Engine>(std::move(model.decoder), model.tokenizer, options.engine, num_threads);
+  return served;
+}
+
+void Serve(Options options, const GlobalOptions& globals) {
+  if (!options.key_file.empty()) {
+    for (const std::string& key : ReadLines(options.key_file)) {
+      if (!key.empty()) options.http.api_keys.push_back(key);
+    }
+    if (options.http.api_keys.empty()) Throw(ErrorCode::kInvalidArgument, "{} holds no key", options.key_file);
+  }
+  options.http.limits.request = std::chrono::seconds(options.request_seconds);
+  options.http.limits.drain = std::chrono::seconds(options.drain_seconds);
+  options.http.Validate();
+  const size_t num_threads = globals.num_threads == 0 ? AvailableCores() : globals.num_threads;
+  ThreadPool pool(num_threads);
+  options.http.worker_threads = num_threads;
+  HttpServer server(options.http, OpenServed(options, pool, num_threads));
+  std::cout << fmt::format("Ready at {} (Ctrl-C ends it)\n", server.url()) << std::flush;
+  // The handler of the signals only sets a flag.
+  while (!Interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  server.Drain();
+}
+
+}  // namespace
+
+void AddServe(CLI::App& app, const GlobalOptions& globals) {
+  auto* serve = app.add_subcommand(
+      "serve",
+      "Answer over HTTP: a page for people, OpenAI's API for programs\n"
+      "For example: retro serve --db db --model SmolLM2-135M-Instruct, then open the address that it prints.");
+  auto options = std::make_shared<Options>();
+  options->answering.database.search.k = options->answering.answer.k;
+  AddAnsweringOptions(*serve, options->answering);
+  serve->get_option("--db")->required(false)->description("The retrieval database; without one there is no retrieval");
+  AddHttpOptions(*serve, *options);
+  AddLimitOptions(*serve, *options);
+  serve->callback([options, &globals] { Serve(*options, globals); });
+}
+
+}  // namespace retro::cli
