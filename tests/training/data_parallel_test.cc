@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include "model/model_files.h"
 #include "tests/training/training_run.h"
@@ -41,6 +42,18 @@ struct ParallelRun : TrainingRun {
     return outcome;
   }
 };
+
+// mpirun returns before the ranks that it killed are gone: until then one of them holds the folder's lock.
+TrainResult GoOn(ParallelRun& run) {
+  for (;;) {
+    try {
+      return run.Train();
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kUnavailable) throw;
+      std::this_thread::yield();
+    }
+  }
+}
 
 class DataParallel : public testing::Test {
  protected:
@@ -110,7 +123,7 @@ TEST_F(DataParallel, ARankThatDiesEndsAllAndTheCheckpointBeforeIsGood) {
   EXPECT_NE(outcome.exit_code, 0);
   EXPECT_THAT(outcome.output, testing::HasSubstr("signal 9"));
   EXPECT_TRUE(fs::exists(run.File(3, "manifest.json")));
-  EXPECT_EQ(run.Train().step, 8);
+  EXPECT_EQ(GoOn(run).step, 8);
 }
 
 // A stopped process is one whose machine hangs: nobody is told.
@@ -120,7 +133,7 @@ TEST_F(DataParallel, ARankThatHangsIsNamedAfterTheTimeLimit) {
   EXPECT_NE(outcome.exit_code, 0);
   EXPECT_THAT(outcome.output, testing::HasSubstr("rank 1 did not answer within 3 s"));
   EXPECT_TRUE(fs::exists(run.File(3, "manifest.json")));
-  EXPECT_EQ(run.Train().step, 8);
+  EXPECT_EQ(GoOn(run).step, 8);
 }
 
 TEST_F(DataParallel, AnErrorOfRankZeroEndsTheOthers) {
