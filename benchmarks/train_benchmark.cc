@@ -118,7 +118,8 @@ nlohmann::json Run(const Options& options) {
   const TrainConfig config = MakeConfig(options);
   TrainableModel model = MakeModel(config);
   const DecoderConfig decoder = model.config();
-  Trainer trainer(config, std::move(model), std::vector<uint32_t>(static_cast<size_t>(decoder.vocab_size), 4));
+  SingleProcess alone;
+  Trainer trainer(config, std::move(model), std::vector<uint32_t>(static_cast<size_t>(decoder.vocab_size), 4), alone);
   RandomBatches batches(decoder, config.data);
   std::vector<double> seconds;
   for (int64_t step = 0; step < options.steps + 2; ++step) {
