@@ -68,7 +68,8 @@ TrainableModel MakeModel(const TrainConfig& config) {
   torch::manual_seed(1);
   if (config.model.init_from.empty()) return TrainableModel::New(NewDecoderConfig(config, kVocabSize));
   const DecoderSource source = OpenDecoder(config.model.init_from);
-  return TrainableModel::Retrofit(source, NewRetroConfig(config.model.retro_options, source.config));
+  return TrainableModel::Retrofit(source, NewRetroConfig(config.model.retro_options, source.config),
+                                  config.model.retrofit_init);
 }
 
 // Every chunk with all of its neighbours in full length: the most work that a batch can be.

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "core/error.h"
 #include "core/interrupt.h"
+#include "core/log.h"
 #include "service/http/server.h"
 
 namespace retro::cli {

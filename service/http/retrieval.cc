@@ -51,8 +51,8 @@ nlohmann::json DocumentChunks(ServiceContext& context, const HttpRequest& reques
   const std::optional<uint64_t> around = QueryNumber(request, "around");
   if (!around) RefuseField("around", "around is missing: it names a chunk of the document");
   const uint64_t n = std::min(QueryNumber(request, "n").value_or(2), kMostNeighbours);
-  const ChunkStore& chunks = database->chunks();
-  if (*around >= chunks.num_chunks()) throw RequestError(404, fmt::format("there is no chunk {}", *around));
+  const ChunkReader& chunks = database->chunks();
+  if (*around >= chunks.num_chunks() || chunks.IsRemoved({*around})) throw RequestError(404, fmt::format("there is no chunk {}", *around));
   const DocumentIndex document = chunks.Get({*around}).document;
   const DocumentInfo info = chunks.Document(document);
   if (info.id != request.path[2]) {
