@@ -187,9 +187,11 @@ TEST_P(Packed, ExamplesHaveTheLossAndTheGradientsOfTheExamplesOneByOne) {
   loss.backward();
   EXPECT_NEAR(loss.item<double>(), expected_loss, 1e-5 * expected_loss);
   const auto actual = TakeGradients(module);
+  double largest = 0;  // a bias of keys has no gradient but what rounding leaves of such numbers
+  for (const torch::Tensor& gradient : expected) largest = std::max(largest, gradient.abs().max().item<double>());
   for (size_t i = 0; i < actual.size(); ++i) {
     const double scale = expected[i].abs().max().item<double>();
-    EXPECT_LE((actual[i] - expected[i]).abs().max().item<double>(), 1e-4 * scale + 1e-6) << i;
+    EXPECT_LE((actual[i] - expected[i]).abs().max().item<double>(), 1e-4 * scale + 1e-6 * largest) << i;
   }
 }
 

@@ -11,6 +11,7 @@
 #include "tests/testing/http_client.h"
 #include "tests/testing/small_database.h"
 #include "tests/testing/temp_dir.h"
+#include "tests/testing/toy_cache.h"
 
 namespace retro {
 
@@ -55,21 +56,6 @@ class ChatTokenizer final : public Tokenizer {
   std::string fingerprint_ = "chat bytes";
 };
 
-class TokensCache final : public KvCache {
- public:
-  TokensCache(int num_sequences, int64_t capacity) : capacity_(capacity), tokens(num_sequences) {}
-  int num_sequences() const override { return static_cast<int>(tokens.size()); }
-  int64_t length(int sequence) const override { return std::ssize(tokens[sequence]); }
-  int64_t capacity() const override { return capacity_; }
-  void Truncate(int sequence, int64_t length) override { tokens[sequence].resize(length); }
-
- private:
-  int64_t capacity_;
-
- public:
-  std::vector<std::vector<TokenId>> tokens;
-};
-
 // Writes `script`, then the end of the text, after a prompt that ends in ">" or a line feed (as chats do); each next
 // token has a logit of 10, and every other one a small one of its own. Can be held: then every pass waits.
 class ScriptedDecoder final : public Decoder {
@@ -96,18 +82,19 @@ class ScriptedDecoder final : public Decoder {
   uint64_t num_parameters() const override { return 0; }
   uint64_t weight_bytes() const override { return 0; }
   std::unique_ptr<KvCache> NewCache(int num_sequences, int64_t capacity) const override {
-    return std::make_unique<TokensCache>(num_sequences, capacity);
+    return std::make_unique<ToyCache>(num_sequences, capacity);
   }
   void Forward(KvCache& cache, std::span<const SequenceInput> inputs, LogitsFor which, std::vector<float>& logits,
                ThreadPool&) const override {
     Wait();
     logits.clear();
     for (const SequenceInput& input : inputs) {
-      auto& tokens = static_cast<TokensCache&>(cache).tokens[input.sequence];
+      auto& tokens = static_cast<ToyCache&>(cache).tokens(input.sequence);
+      const LogitsFor wanted = input.logits.value_or(which);
       for (size_t i = 0; i < input.tokens.size(); ++i) {
         tokens.push_back(input.tokens[i]);
         const bool last = i + 1 == input.tokens.size();
-        if (which == LogitsFor::kNone || (which == LogitsFor::kLastToken && !last)) continue;
+        if (wanted == LogitsFor::kNone || (wanted == LogitsFor::kLastToken && !last)) continue;
         const std::vector<float> row = Logits(tokens);
         logits.insert(logits.end(), row.begin(), row.end());
       }
