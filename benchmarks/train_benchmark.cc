@@ -7,12 +7,12 @@
 #include <chrono>
 #include <fstream>
 #include <iostream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 
 #include "core/error.h"
 #include "model/torch/precompiled.h"
+#include "training/communicator.h"
 #include "training/flops.h"
 #include "training/torch/trainer.h"
 
@@ -40,16 +40,16 @@ TrainConfig Sizes(int64_t width, int64_t layers, int64_t encoder_width, std::vec
   return config;
 }
 
+TrainConfig SizesOf(const std::string& name) {
+  if (name == "A") return Sizes(384, 8, 256, {5});
+  if (name == "A3") return Sizes(384, 8, 256, {2, 5});
+  if (name == "B") return Sizes(256, 6, 192, {5});
+  if (name == "retrofit") return Sizes(576, 30, 0, {10, 16, 22});
+  Throw(ErrorCode::kInvalidArgument, "--config is \"{}\", must be A, A3, B or retrofit", name);
+}
+
 TrainConfig MakeConfig(const Options& options) {
-  const std::map<std::string, TrainConfig> sizes = {{"A", Sizes(384, 8, 256, {5})},
-                                                    {"A3", Sizes(384, 8, 256, {2, 5})},
-                                                    {"B", Sizes(256, 6, 192, {5})},
-                                                    {"retrofit", Sizes(576, 30, 0, {10, 16, 22})}};
-  const auto found = sizes.find(options.config);
-  if (found == sizes.end()) {
-    Throw(ErrorCode::kInvalidArgument, "--config is \"{}\", must be A, A3, B or retrofit", options.config);
-  }
-  TrainConfig config = found->second;
+  TrainConfig config = SizesOf(options.config);
   config.model.init_from = options.init_from;
   config.model.retro = !options.gpt;
   config.data.seq_len = static_cast<uint32_t>(options.seq_len);
@@ -123,12 +123,13 @@ nlohmann::json Run(const Options& options) {
   Trainer trainer(config, std::move(model), std::vector<uint32_t>(static_cast<size_t>(decoder.vocab_size), 4), alone);
   RandomBatches batches(decoder, config.data);
   std::vector<double> seconds;
-  for (int64_t step = 0; step < options.steps + 2; ++step) {
+  constexpr int64_t kWarmUp = 2;  // steps that allocate
+  for (int64_t step = 0; step < options.steps + kWarmUp; ++step) {
     const auto start = std::chrono::steady_clock::now();
     trainer.Step(step, batches);
-    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (step >= kWarmUp) seconds.push_back(elapsed);
   }
-  seconds.erase(seconds.begin(), seconds.begin() + 2);  // the first ones allocate
   std::ranges::sort(seconds);
   const double rate = static_cast<double>(options.batch * options.seq_len) / seconds[seconds.size() / 2];
   int64_t parameters = 0;

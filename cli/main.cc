@@ -17,8 +17,9 @@ namespace {
 
 constexpr int kDone = 0, kFailed = 1, kMisuse = 2;
 
-constexpr AddCommand kCommands[] = {AddCorpus,   AddIndex, AddNeighbours, AddSearch,    AddAsk,      AddServe, AddGenerate,
-                                    AddScore,    AddEmbed, AddModel,      AddTokenizer, AddExamples, AddTrain, AddEval};
+constexpr AddCommand kCommands[] = {AddCorpus,    AddIndex,    AddNeighbours, AddSearch, AddAsk,
+                                    AddServe,     AddGenerate, AddScore,      AddEmbed,  AddModel,
+                                    AddTokenizer, AddExamples, AddTrain,      AddEval};
 
 void Say(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }
 

@@ -52,7 +52,8 @@ nlohmann::json DocumentChunks(ServiceContext& context, const HttpRequest& reques
   if (!around) RefuseField("around", "around is missing: it names a chunk of the document");
   const uint64_t n = std::min(QueryNumber(request, "n").value_or(2), kMostNeighbours);
   const ChunkReader& chunks = database->chunks();
-  if (*around >= chunks.num_chunks() || chunks.IsRemoved({*around})) throw RequestError(404, fmt::format("there is no chunk {}", *around));
+  if (*around >= chunks.num_chunks() || chunks.IsRemoved({*around}))
+    throw RequestError(404, fmt::format("there is no chunk {}", *around));
   const DocumentIndex document = chunks.Get({*around}).document;
   const DocumentInfo info = chunks.Document(document);
   if (info.id != request.path[2]) {
