@@ -65,7 +65,7 @@ Answer AnswerDraft::Finish(FinishReason reason, int64_t num_tokens, ThreadPool& 
   answer_.answer_tokens = num_tokens;
   answer_.chunks = ChunksFrom(0);
   // What says that nothing was found supports nothing: then the sentences nearest to the question are shown.
-  const std::string_view said = needs_decoder() ? answer_.plain_text : "";
+  const std::string_view said = needs_decoder() ? std::string_view(answer_.plain_text) : std::string_view();
   if (!answer_.sources.empty()) FindEvidence(parts_.question, said, answer_.sources, *parts_.embedder, pool);
   return std::move(answer_);
 }
