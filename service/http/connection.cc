@@ -58,7 +58,7 @@ class Connection final : public LiveConnection,
 
   void Drain() override {
     Post([](Connection& self) {
-      if (!self.busy_) self.lowest().cancel();
+      if (!self.busy_) self.CancelWaiting();
     });
   }
   void Cut() override {
@@ -67,7 +67,7 @@ class Connection final : public LiveConnection,
       if (self.busy_) {
         self.request_timer_.cancel();
       } else {
-        self.lowest().cancel();
+        self.CancelWaiting();
       }
     });
   }
@@ -125,6 +125,12 @@ class Connection final : public LiveConnection,
     });
   }
 
+  // Ends what the socket waits for; one that is closed already waits for nothing.
+  void CancelWaiting() {
+    boost::system::error_code ignored;
+    lowest().cancel(ignored);
+  }
+
   // What the connection waits for now must come within `time`, or its operations are cancelled.
   void Limit(std::chrono::seconds time) {
     const uint64_t number = ++limit_number_;
@@ -133,7 +139,7 @@ class Connection final : public LiveConnection,
       const auto self = weak.lock();
       if (error || !self || self->limit_number_ != number) return;
       self->limit_passed_ = true;
-      self->lowest().cancel();
+      self->CancelWaiting();
     });
   }
   void NoLimit() {
