@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 
@@ -394,8 +395,14 @@ TEST_F(EngineTest, StatsCountWhatHappened) {
   Start(ToyDecoder::Writing("abc"), {.cache_tokens = 500});
   EXPECT_EQ(engine_->Stats().cache_capacity, 500);
   for (int i = 0; i < 3; ++i) Asked(*engine_, Request("12>")).Wait();
-  Asked last(*engine_, Request("1>"), [&](const EngineEvent&) { door_.Wait(); });
-  while (engine_->Stats().prompt_tokens != 11) std::this_thread::yield();
+  std::atomic<bool> told = false;  // the numbers are those of an event when it is told, not before
+  Asked last(*engine_, Request("1>"), [&](const EngineEvent&) {
+    told = true;
+    told.notify_one();
+    door_.Wait();
+  });
+  told.wait(false);
+  EXPECT_EQ(engine_->Stats().prompt_tokens, 11u);
   EXPECT_EQ(engine_->Stats().running, 1);
   EXPECT_EQ(engine_->Stats().cached_tokens, 2 + 256);
   EXPECT_EQ(engine_->Stats().generation_tokens, 10u) << "three answers and the token that is being told";
