@@ -8,20 +8,15 @@ namespace {
 constexpr std::string_view kNothingFound = "The database holds no answer to this question.";
 constexpr std::string_view kNothingSaid = "The model gave no answer.";
 
-Answer WithSources(std::vector<Passage> passages) {
-  Answer answer;
-  for (Passage& passage : passages) {
-    const int number = static_cast<int>(answer.sources.size()) + 1;
-    answer.sources.push_back({.number = number, .passage = std::move(passage), .sentence = {}});
-  }
-  return answer;
-}
-
 }  // namespace
 
 AnswerDraft::AnswerDraft(Parts parts)
     : parts_(std::move(parts)),
-      answer_(WithSources(std::move(parts_.passages))),
+      answer_{.text = {},
+              .plain_text = {},
+              .sources = NumberSources(std::move(parts_.passages)),
+              .citations = {},
+              .chunks = {}},
       text_(parts_.question, answer_.sources) {}
 
 GenerationOptions AnswerDraft::generation() {

@@ -64,6 +64,9 @@ class CitedText {
   std::vector<Citation> citations_;
 };
 
+// The passages as sources, numbered in their order.
+std::vector<Source> NumberSources(std::vector<Passage> passages);
+
 // The words of a passage and of its title: what it can support.
 std::set<std::string> PassageWords(const Passage& passage);
 

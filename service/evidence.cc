@@ -16,6 +16,15 @@ float Dot(std::span<const float> a, std::span<const float> b) {
 
 }  // namespace
 
+std::vector<Source> NumberSources(std::vector<Passage> passages) {
+  std::vector<Source> sources;
+  for (Passage& passage : passages) {
+    const int number = static_cast<int>(sources.size()) + 1;
+    sources.push_back({.number = number, .passage = std::move(passage), .sentence = {}});
+  }
+  return sources;
+}
+
 void FindEvidence(std::string_view question, std::string_view answer, std::span<Source> sources,
                   const Embedder& embedder, ThreadPool& pool) {
   const std::string wanted = fmt::format("{}{}{}", question, answer.empty() ? "" : " ", answer);

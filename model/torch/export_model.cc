@@ -9,7 +9,6 @@
 #include "model/json_file.h"
 #include "model/load_tokenizer.h"
 #include "model/torch/retro_module_weights.h"
-#include "model/torch/save_decoder.h"
 
 namespace retro {
 namespace fs = std::filesystem;
@@ -48,15 +47,6 @@ uint64_t NumParameters(const TensorSource& tensors) {
   return count;
 }
 
-void WriteWeights(const DecoderSource& source, const fs::path& folder, DataType type) {
-  if (source.config.retro) {
-    const RetroModule module = LoadRetroModule(source);
-    SaveDecoder(folder, ModuleConfig(source), module->decoder, RetroTensors(module), type);
-  } else {
-    SaveDecoder(folder, ModuleConfig(source), LoadDecoderModule(source), {}, type);
-  }
-}
-
 }  // namespace
 
 ExportedModel ExportModel(const fs::path& model, const fs::path& out, const ExportOptions& options) {
@@ -71,7 +61,7 @@ ExportedModel ExportModel(const fs::path& model, const fs::path& out, const Expo
   }
   StagedFolder staged(out, StagedFolder::Unpublished::kRemove);
   staged.Clear();
-  WriteWeights(source, staged.path(), options.type);
+  CopyModel(source, staged.path(), options.type);
   CompleteConfig(staged.path() / "config.json", *tokenizer, options.type);
   ExportTokenizer(tokenizer_path, *tokenizer, source.config.context_len, staged.path());
   const uint64_t count = NumParameters(*OpenTensors(staged.path()));

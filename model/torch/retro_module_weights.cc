@@ -180,4 +180,10 @@ RetroModule RetrofitModule(const DecoderSource& base, const RetroConfig& retro, 
   return module;
 }
 
+void CopyModel(const DecoderSource& source, const std::filesystem::path& folder, DataType type) {
+  if (!source.config.retro) return SaveDecoder(folder, ModuleConfig(source), LoadDecoderModule(source), {}, type);
+  const RetroModule module = LoadRetroModule(source);
+  SaveDecoder(folder, ModuleConfig(source), module->decoder, RetroTensors(module), type);
+}
+
 }  // namespace retro

@@ -13,6 +13,10 @@ NamedTensors RetroTensors(const RetroModule& module);
 // REQUIRES: source.config.retro. Throws Error naming file and tensor.
 RetroModule LoadRetroModule(const DecoderSource& source);
 
+// Writes config.json and model.safetensors of the whole model that `source` names, its chunked cross-attention
+// included, into an existing folder. Throws Error naming file and tensor, and kIo.
+void CopyModel(const DecoderSource& source, const std::filesystem::path& folder, DataType type = DataType::kF32);
+
 // The start of training from scratch: normal(0, 0.02), the matrices that end a branch by 1 / sqrt(2 layers) less,
 // biases 0, norms 1. Draws from LibTorch's generator.
 void InitializeWeights(DecoderModule& module);

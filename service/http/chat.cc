@@ -92,21 +92,13 @@ std::vector<ChatMessage> WithPassages(std::vector<ChatMessage> messages, const s
   return messages;
 }
 
-std::vector<Source> SourcesOf(const std::vector<Passage>& passages) {
-  std::vector<Source> sources;
-  for (const Passage& passage : passages) {
-    sources.push_back({.number = static_cast<int>(sources.size()) + 1, .passage = passage, .sentence = {}});
-  }
-  return sources;
-}
-
 // One answer in the making. Neither copied nor moved: its text refers to its sources.
 struct Choice {
   Choice(const Call& call, std::shared_ptr<SequenceRetrieval> given, const Tokenizer& tokenizer,
          std::span<const TokenId> prompt)
       : retrieval(std::move(given)), names(tokenizer, prompt, false) {
     if (!retrieval || retrieval->passages().empty()) return;
-    sources = SourcesOf(retrieval->passages());
+    sources = NumberSources(retrieval->passages());
     cited.emplace(call.messages.back().content, sources);
   }
   Choice(const Choice&) = delete;
@@ -248,9 +240,7 @@ class Chat {
       std::string bytes = next ? EventsOf(*next) : std::string(kSsePing);
       co_await exchange_.Write(std::move(bytes));
     }
-    std::string last = call_.stream.include_usage ? Event(nlohmann::json::array(), Usage()) : "";
-    last += kSseDone;
-    co_await exchange_.Write(std::move(last));
+    co_await exchange_.Write(LastEvents(head_, Usage(), call_.stream));
     co_await exchange_.EndStream();
   }
 
@@ -277,14 +267,7 @@ class Chat {
                              {"delta", std::move(delta)},
                              {"logprobs", std::move(log_probs)},
                              {"finish_reason", std::move(finish_reason)}};
-    return Event(nlohmann::json::array({std::move(choice)}), nullptr);
-  }
-
-  std::string Event(nlohmann::json choices, nlohmann::json usage) {
-    nlohmann::json json = head_;
-    json["choices"] = std::move(choices);
-    if (call_.stream.include_usage) json["usage"] = std::move(usage);
-    return SseData(json);
+    return ChunkEvent(head_, nlohmann::json::array({std::move(choice)}), nullptr, call_.stream);
   }
 
   nlohmann::json Usage() const {

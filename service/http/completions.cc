@@ -207,9 +207,7 @@ class Completion {
       std::string bytes = next ? EventOf(*next, began) : std::string(kSsePing);
       co_await exchange_.Write(std::move(bytes));
     }
-    std::string last = call_.stream.include_usage ? Event(nlohmann::json::array(), Usage()) : "";
-    last += kSseDone;
-    co_await exchange_.Write(std::move(last));
+    co_await exchange_.Write(LastEvents(head_, Usage(), call_.stream));
     co_await exchange_.EndStream();
   }
 
@@ -221,14 +219,7 @@ class Completion {
     const bool says_nothing = text.empty() && !call_.request.prompt_log_probs && call_.log_probs < 0;
     if (says_nothing && !next.event.finished) return "";
     nlohmann::json choice = ChoiceJson(next.sequence, choices_[next.sequence], text, next.event.finished);
-    return Event(nlohmann::json::array({std::move(choice)}), nullptr);
-  }
-
-  std::string Event(nlohmann::json choices, nlohmann::json usage) {
-    nlohmann::json json = head_;
-    json["choices"] = std::move(choices);
-    if (call_.stream.include_usage) json["usage"] = std::move(usage);
-    return SseData(json);
+    return ChunkEvent(head_, nlohmann::json::array({std::move(choice)}), nullptr, call_.stream);
   }
 
   nlohmann::json Usage() const {

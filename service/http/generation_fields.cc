@@ -5,6 +5,7 @@
 #include <random>
 
 #include "service/http/request_error.h"
+#include "service/http/sse.h"
 
 namespace retro {
 namespace {
@@ -77,6 +78,17 @@ nlohmann::json UsageJson(int64_t prompt_tokens, int64_t completion_tokens, int64
           {"completion_tokens", completion_tokens},
           {"total_tokens", prompt_tokens + completion_tokens},
           {"prompt_tokens_details", {{"cached_tokens", cached_tokens}}}};
+}
+
+std::string ChunkEvent(nlohmann::json head, nlohmann::json choices, nlohmann::json usage, const StreamFields& stream) {
+  head["choices"] = std::move(choices);
+  if (stream.include_usage) head["usage"] = std::move(usage);
+  return SseData(head);
+}
+
+std::string LastEvents(const nlohmann::json& head, nlohmann::json usage, const StreamFields& stream) {
+  if (!stream.include_usage) return std::string(kSseDone);
+  return ChunkEvent(head, nlohmann::json::array(), std::move(usage), stream) + std::string(kSseDone);
 }
 
 std::string NewId(std::string_view prefix) {

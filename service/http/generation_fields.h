@@ -26,6 +26,11 @@ int64_t ReadN(const BodyFields& fields);
 
 nlohmann::json UsageJson(int64_t prompt_tokens, int64_t completion_tokens, int64_t cached_tokens);
 
+// A piece of a streamed completion: `head` with `choices`, and with `usage` where the client asked for it.
+std::string ChunkEvent(nlohmann::json head, nlohmann::json choices, nlohmann::json usage, const StreamFields& stream);
+// What ends the stream: the usage where the client asked for it, and the mark.
+std::string LastEvents(const nlohmann::json& head, nlohmann::json usage, const StreamFields& stream);
+
 // "cmpl-…" and the like.
 std::string NewId(std::string_view prefix);
 int64_t UnixSeconds();
