@@ -19,6 +19,10 @@ void AddAnsweringOptions(CLI::App& command, AnsweringOptions& options) {
   AddSamplingOptions(command, options.answer.sampling);
 }
 
+PromptForm PromptFormFor(const std::string& adapter) {
+  return adapter.empty() ? PromptForm::kWorkedExamples : PromptForm::kPlain;
+}
+
 std::unique_ptr<Answerer> OpenAnswerer(AnsweringOptions& options, ThreadPool& pool) {
   LanguageModel model = OpenLanguageModel(options.model, options.int8, pool, options.adapter);
   const auto suitable = model.decoder->config().retro ? RetrievalMode::kBoth : RetrievalMode::kPrompt;
@@ -26,6 +30,7 @@ std::unique_ptr<Answerer> OpenAnswerer(AnsweringOptions& options, ThreadPool& po
   if (UsesCrossAttention(options.answer.retrieval)) CheckTakesNeighbours(*model.decoder);
   options.answer.k = options.database.search.k;
   options.answer.nprobe = options.database.search.nprobe;
+  options.answer.prompt_form = PromptFormFor(options.adapter);
   std::shared_ptr<const RetrievalDatabase> database;
   std::shared_ptr<const Embedder> embedder;
   if (options.answer.retrieval != RetrievalMode::kOff) {

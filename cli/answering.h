@@ -20,6 +20,9 @@ struct AnsweringOptions {
 };
 void AddAnsweringOptions(CLI::App& command, AnsweringOptions& options);
 
+// An adapter is taken to be trained on what retro examples grounded makes, without the worked examples.
+PromptForm PromptFormFor(const std::string& adapter);
+
 // Opens the decoder, and the database unless retrieval is off; completes options.answer from the other options.
 std::unique_ptr<Answerer> OpenAnswerer(AnsweringOptions& options, ThreadPool& pool);
 

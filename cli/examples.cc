@@ -16,38 +16,49 @@ struct Options {
   std::string input, out;
 };
 
-struct GroundedQuestion {
-  std::string question;
-  std::vector<Passage> passages;
-  std::string answer;
+struct QuestionAndAnswer {
+  std::string question, answer;
 };
 
-// {"question", "passages": [{"title", "text"}], "answer"}; an answer that is null stands for a refusal.
-GroundedQuestion ParseQuestion(std::string_view line, const std::string& place) {
+struct GroundedQuestions {
+  std::vector<Passage> passages;
+  std::vector<QuestionAndAnswer> asked;
+};
+
+QuestionAndAnswer ParseAsked(const nlohmann::json& json) {
+  const nlohmann::json& answer = json.at("answer");
+  return {json.at("question"), answer.is_null() ? std::string(kRefusal) : answer.get<std::string>()};
+}
+
+// {"passages": [{"title", "text"}], "question", "answer"}, or with "questions": [{"question", "answer"}]. An answer that
+// is null stands for a refusal.
+GroundedQuestions ParseQuestions(std::string_view line, const std::string& place) {
   try {
     const auto json = nlohmann::json::parse(line);
-    GroundedQuestion asked{json.at("question"), {}, std::string(kRefusal)};
-    if (!json.at("answer").is_null()) json["answer"].get_to(asked.answer);
+    GroundedQuestions parsed;
     for (const nlohmann::json& passage : json.at("passages")) {
-      Passage& added = asked.passages.emplace_back();
+      Passage& added = parsed.passages.emplace_back();
       passage.at("text").get_to(added.text);
       added.document.title = passage.value("title", "");
     }
-    return asked;
+    if (!json.contains("questions")) return {std::move(parsed.passages), {ParseAsked(json)}};
+    for (const nlohmann::json& asked : json["questions"]) parsed.asked.push_back(ParseAsked(asked));
+    return parsed;
   } catch (const nlohmann::json::exception& error) {
-    Throw(ErrorCode::kInvalidArgument, "{}: a line needs question, passages and answer ({})", place, error.what());
+    Throw(ErrorCode::kInvalidArgument, "{}: a line needs passages, question and answer ({})", place, error.what());
   }
 }
 
-// Only the answer is learned, not the replies that show the form.
-nlohmann::json ChatOf(const GroundedQuestion& asked) {
-  nlohmann::json messages = nlohmann::json::array();
-  for (const ChatMessage& message : PromptMessages(asked.question, asked.passages)) {
-    nlohmann::json json = {{"role", message.role}, {"content", message.content}};
-    if (message.role == "assistant") json["weight"] = 0;
-    messages.push_back(std::move(json));
+// The first question as it will be asked; those after it lean on the same passages, which are not read again.
+nlohmann::json ChatOf(const GroundedQuestions& all, const std::string& place) {
+  if (all.asked.empty()) Throw(ErrorCode::kInvalidArgument, "{}: the list of questions is empty", place);
+  std::vector<ChatMessage> chat = PromptMessages(all.asked.front().question, all.passages, PromptForm::kPlain);
+  for (size_t i = 0; i < all.asked.size(); ++i) {
+    if (i > 0) chat.push_back({"user", QuestionWithPassages({}, all.asked[i].question)});
+    chat.push_back({"assistant", all.asked[i].answer});
   }
-  messages.push_back({{"role", "assistant"}, {"content", asked.answer}});
+  nlohmann::json messages = nlohmann::json::array();
+  for (const ChatMessage& message : chat) messages.push_back({{"role", message.role}, {"content", message.content}});
   return {{"messages", std::move(messages)}};
 }
 
@@ -65,7 +76,7 @@ void Grounded(const Options& options, const GlobalOptions& globals) {
     }
     const std::string_view text(line.data(), line.size());
     if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    out.Append(ChatOf(ParseQuestion(text, place)).dump() + "\n");
+    out.Append(ChatOf(ParseQuestions(text, place), place).dump() + "\n");
     ++count;
   }
   out.Finish();
@@ -80,9 +91,10 @@ void AddExamples(CLI::App& app, const GlobalOptions& globals) {
   auto* grounded =
       examples->add_subcommand("grounded",
                                "Questions with passages and answers as the chats that retro ask would make of them.\n"
-                               "Each line: {\"question\", \"passages\": [{\"title\", \"text\"}, ...], \"answer\"}; an "
-                               "answer of null stands for\n"
-                               "a question that the passages do not answer.");
+                               "Each line: {\"passages\": [{\"title\", \"text\"}, ...], \"question\", \"answer\"}, or "
+                               "for several questions to the same\n"
+                               "passages \"questions\": [{\"question\", \"answer\"}, ...]; an answer of null stands for a "
+                               "question that they do not answer.");
   auto options = std::make_shared<Options>();
   grounded->add_option("--input", options->input, "JSON lines (.gz, .zst too)")->required();
   grounded->add_option("--out", options->out, "The chats, as JSON lines")->required();

@@ -97,8 +97,8 @@ std::unique_ptr<AnswerDraft> Answerer::MakeDraft(std::string_view question, std:
   const int64_t most = decoder_->config().context_len;
   const int64_t context_len = options.context_len == 0 ? most : std::min(options.context_len, most);
   const size_t num_in_prompt = NumInPrompt(options.retrieval, passages.size());
-  Prompt prompt = MakePrompt(question, std::span(passages).first(num_in_prompt), context_len - options.max_new_tokens,
-                             *chat_, *tokenizer_);
+  Prompt prompt = MakePrompt(question, std::span(passages).first(num_in_prompt), options.prompt_form,
+                             context_len - options.max_new_tokens, *chat_, *tokenizer_);
   passages.erase(passages.begin() + prompt.num_passages, passages.begin() + num_in_prompt);
   auto retriever = MakeRetriever(prompt, passages, options, pool);
   return std::make_unique<AnswerDraft>(AnswerDraft::Parts{.question = std::string(question),

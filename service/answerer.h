@@ -13,11 +13,10 @@
 #include "retriever/neighbour_retriever.h"
 #include "service/answer.h"
 #include "service/answer_draft.h"
+#include "service/prompt.h"
 #include "service/retrieval_mode.h"
 
 namespace retro {
-
-struct Prompt;
 
 struct AnswerOptions {
   // kOff: from the decoder's own memory, without sources. With cross-attention the prompt's chunks attend to the
@@ -32,6 +31,7 @@ struct AnswerOptions {
   float threshold = 0.35f;
   int64_t max_new_tokens = 48;
   int64_t context_len = 0;  // most tokens of prompt and answer; 0: the decoder's
+  PromptForm prompt_form = PromptForm::kWorkedExamples;
   SamplingOptions sampling = {};
 };
 

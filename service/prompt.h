@@ -17,9 +17,13 @@ namespace retro {
 // What a model says that was fine-tuned to tell when the passages hold no answer.
 inline constexpr std::string_view kRefusal = "The passages hold no answer.";
 
+// What a model needs before the question. One that was not trained to answer from passages learns the form of an answer
+// from worked examples better than from instructions; one that was (retro examples grounded) reads a shorter prompt.
+enum class PromptForm { kWorkedExamples, kPlain };
+
 // The chat that asks this of these passages, numbered from 1 in the order given; of none, from memory. The last message
-// is the user's; replies before it are examples of form. Fine-tuning data is made of it, too (retro examples).
-std::vector<ChatMessage> PromptMessages(std::string_view question, std::span<const Passage> passages);
+// is the user's; replies before it are the worked examples. Fine-tuning data is made of it, too (retro examples).
+std::vector<ChatMessage> PromptMessages(std::string_view question, std::span<const Passage> passages, PromptForm form);
 
 struct Prompt {
   std::vector<TokenId> tokens;
@@ -31,7 +35,7 @@ struct Prompt {
 // tokens or what to do is ordinary text to the tokenizer and is framed as quoted. When the chat has more than
 // `max_tokens` tokens, the last passages are left out; the first one is cut at a character instead. Throws
 // Error(kInvalidArgument) naming both numbers when not even the question has room.
-Prompt MakePrompt(std::string_view question, std::span<const Passage> passages, int64_t max_tokens,
+Prompt MakePrompt(std::string_view question, std::span<const Passage> passages, PromptForm form, int64_t max_tokens,
                   const ChatTemplate& chat, const Tokenizer& tokenizer);
 
 // For a chat of someone else's making: what its system message says of passages, and its last question with them before

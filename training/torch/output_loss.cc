@@ -45,10 +45,13 @@ class BlockwiseLoss {
     const auto targets = targets_.slice(0, begin, end);
     const auto present = targets.ge(0).to(torch::kFloat32).unsqueeze(1);  // [R, 1]
     const auto places = targets.clamp_min(0).unsqueeze(1);
-    auto probabilities = torch::log_softmax(torch::mm(hidden, weight_.t()).to(torch::kFloat32), 1);
-    pass.loss -= (probabilities.gather(1, places) * present).sum();
+    const auto logits = torch::mm(hidden, weight_.t()).to(torch::kFloat32);
+    auto probabilities = torch::softmax(logits, 1);
+    // The largest probability is 1 / sum of exp(logit - largest), never tiny: its logarithm is as good as
+    // log_softmax's, and the pass of exp that would follow that one is spared.
+    const auto log_sums = logits.amax(1, true) - probabilities.amax(1, true).log();
+    pass.loss -= ((logits.gather(1, places) - log_sums) * present).sum();
     if (!pass.hidden_grad.defined() && !pass.weight_grad.defined()) return;
-    probabilities.exp_();
     probabilities.scatter_add_(1, places, torch::full_like(present, -1));
     const auto logit_grad = probabilities.mul_(present).to(compute_);
     if (pass.hidden_grad.defined()) pass.hidden_grad.slice(0, begin, end).copy_(torch::mm(logit_grad, weight_));

@@ -1,5 +1,7 @@
 #include "training/torch/trainer.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -97,6 +99,14 @@ double BitsPerByte(double nats, uint64_t bytes) {
   return bytes == 0 ? 0 : nats / std::numbers::ln2 / static_cast<double>(bytes);
 }
 
+// Every step asks for the same large tensors again. By default each is mapped anew and the kernel clears its pages: a
+// twentieth of the processor time of a step.
+void KeepFreedMemory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);
+  mallopt(M_TOP_PAD, 64 << 20);
+}
+
 }  // namespace
 
 Trainer::Trainer(const TrainConfig& config, TrainableModel model, std::vector<uint32_t> token_bytes,
@@ -111,6 +121,7 @@ Trainer::Trainer(const TrainConfig& config, TrainableModel model, std::vector<ui
       compute_(ComputeType(config.precision, model_.device())),
       flops_per_token_(FlopsPerToken(model_, config)),
       peak_flops_(communicator.num_ranks() * MeasurePeakFlops(compute_, model_.device())) {
+  KeepFreedMemory();
   if (communicator.num_ranks() > 1) {
     reducer_ = std::make_unique<GradientReducer>(LearningWeights(model_), communicator);
   }

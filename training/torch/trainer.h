@@ -21,7 +21,8 @@ namespace retro {
 class Trainer {
  public:
   // `token_bytes`: of every id, for bits per byte. `communicator` must live as long, and every rank's model must be the
-  // same. Throws Error(kUnavailable) when the device or the precision is not there.
+  // same. From then on the process keeps the memory that it frees. Throws Error(kUnavailable) when the device or the
+  // precision is not there.
   Trainer(const TrainConfig& config, TrainableModel model, std::vector<uint32_t> token_bytes,
           Communicator& communicator);
 
