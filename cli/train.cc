@@ -194,6 +194,8 @@ void AddRetroOptions(CLI::App& train, ModelOptions& model) {
   add(train.add_option("--encoder-layers", retro.encoder_layers, "Layers of the neighbours' encoder"));
   add(train.add_option("--encoder-width", retro.encoder_dim, "Its width; 0: the decoder's"));
   add(train.add_option("--encoder-heads", retro.encoder_heads, "Its heads; 0: as wide as the decoder's"));
+  add(train.add_flag("--shared-embedding", retro.shared_embedding,
+                     "Its tokens are embedded by the decoder's matrix, not by one of its own"));
   static const std::map<std::string, RetrofitInit> kInits = {{"base", RetrofitInit::kBase},
                                                              {"random", RetrofitInit::kRandom}};
   add(train.add_option("--retrofit-init", model.retrofit_init,

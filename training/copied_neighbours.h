@@ -8,9 +8,11 @@
 
 namespace retro {
 
-// Gives a chunk, with probability `share`, the next chunk of its own sequence and the one after that, as far as
-// neighbour_len and the sequence reach, in the place of every neighbour; the sequence's last chunk keeps its own. Which
-// chunks depends on `seed` only. Without neighbours in the batch, nothing.
+// Gives a chunk, with probability `share`, in the place of one of its neighbours what its own sequence says from some
+// token of the chunk itself on, up to a chunk later, as far as neighbour_len and the sequence reach: the next chunk is
+// in it, at a place that differs. So what is learned is to find by what was just said what comes next, not by position
+// alone. The sequence's last chunk keeps its neighbours. All choices depend on `seed` only. Without neighbours in the
+// batch, nothing.
 void CopyNextChunks(double share, uint64_t seed, TrainingBatch& batch);
 
 }  // namespace retro

@@ -212,6 +212,7 @@ json ModelJson(const ModelOptions& model) {
           {"encoder-layers", retro.encoder_layers},
           {"encoder-width", retro.encoder_dim},
           {"encoder-heads", retro.encoder_heads},
+          {"shared-embedding", retro.shared_embedding},
           {"retrofit-init", model.retrofit_init == RetrofitInit::kBase ? "base" : "random"}};
 }
 
@@ -357,6 +358,7 @@ RetroConfig NewRetroConfig(const RetroOptions& options, const DecoderConfig& dec
   retro.gated = options.gated;
   NeighbourEncoderConfig& encoder = retro.encoder;
   encoder.num_layers = options.encoder_layers;
+  encoder.shared_embedding = options.shared_embedding;
   encoder.hidden_dim = options.encoder_dim == 0 ? decoder.hidden_dim : options.encoder_dim;
   encoder.num_heads =
       options.encoder_heads == 0 ? std::max<int64_t>(1, encoder.hidden_dim / decoder.head_dim) : options.encoder_heads;

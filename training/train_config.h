@@ -22,8 +22,9 @@ struct RetroOptions {
   std::vector<int64_t> cca_layers;  // empty: the paper's choice by depth
   bool gated = false;
   int64_t encoder_layers = 2;
-  int64_t encoder_dim = 0;    // 0: the decoder's width
-  int64_t encoder_heads = 0;  // 0: heads as wide as the decoder's
+  int64_t encoder_dim = 0;        // 0: the decoder's width
+  int64_t encoder_heads = 0;      // 0: heads as wide as the decoder's
+  bool shared_embedding = false;  // the encoder reads by the decoder's token embedding
 };
 
 struct ModelOptions {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/testing/expect_error.h"
 #include "tests/training/training_run.h"
 
@@ -30,26 +32,45 @@ std::vector<TokenId> Neighbour(const TrainingBatch& batch, int64_t place) {
   return {begin, begin + batch.neighbour_lengths[place]};
 }
 
-TEST(CopyNextChunks, EveryNeighbourHoldsTheNextChunkAndItsContinuation) {
-  TrainingBatch batch = Batch(2, 4);
-  CopyNextChunks(1, 0, batch);
-  for (int64_t i = 0; i < 2; ++i) {  // both neighbours
-    EXPECT_THAT(Neighbour(batch, i), testing::ElementsAre(12, 13, 14, 15));
-    EXPECT_THAT(Neighbour(batch, 2 + i), testing::ElementsAre(14, 15, 16, 17));
-    EXPECT_THAT(Neighbour(batch, 4 + i), testing::ElementsAre(16, 17));  // the sequence ends
-    EXPECT_THAT(Neighbour(batch, 6 + i), testing::ElementsAre(7, 7, 7, 7));
-    EXPECT_THAT(Neighbour(batch, 8 + i), testing::ElementsAre(22, 23, 24, 25));
-  }
+// The one neighbour of a chunk that is not sevens; it must be one.
+std::vector<TokenId> Copied(const TrainingBatch& batch, int64_t row) {
+  const std::vector<TokenId> first = Neighbour(batch, 2 * row), second = Neighbour(batch, 2 * row + 1);
+  EXPECT_NE(first[0] == 7, second[0] == 7) << "row " << row;
+  return first[0] == 7 ? second : first;
 }
 
-TEST(CopyNextChunks, IsCutToTheNeighboursLength) {
-  TrainingBatch batch = Batch(1, 3);
+TEST(CopyNextChunks, OneNeighbourHoldsTheNextChunkFromSomewhereInItsOwnOn) {
+  TrainingBatch batch = Batch(500, 4);
+  CopyNextChunks(1, 3, batch);
+  std::set<std::vector<TokenId>> first, second;
+  for (int64_t i = 0; i < 500; ++i) {
+    std::vector<TokenId> copy = Copied(batch, 4 * i);
+    for (TokenId& token : copy) token -= static_cast<TokenId>(10 * i);
+    first.insert(copy);
+    second.insert(Neighbour(batch, 8 * i + 6));  // of the last chunk
+  }
+  EXPECT_THAT(first, testing::UnorderedElementsAre(testing::ElementsAre(10, 11, 12, 13),
+                                                   testing::ElementsAre(11, 12, 13), testing::ElementsAre(12, 13)));
+  EXPECT_THAT(second, testing::UnorderedElementsAre(testing::ElementsAre(7, 7, 7, 7)));
+}
+
+TEST(CopyNextChunks, EitherNeighbourIsReplacedAndTheRestOfItIsPadding) {
+  TrainingBatch batch = Batch(500, 4);
+  CopyNextChunks(1, 3, batch);
+  int replaced = 0;
+  for (int64_t row = 0; row < 2000; row += 4) {
+    replaced += Neighbour(batch, 2 * row)[0] != 7;
+    for (int64_t place = 2 * row; place < 2 * row + 2; ++place) {
+      for (int64_t j = batch.neighbour_lengths[place]; j < 4; ++j) EXPECT_EQ(batch.neighbour_tokens[4 * place + j], 0);
+    }
+  }
+  EXPECT_NEAR(replaced, 250, 40);
+}
+
+TEST(CopyNextChunks, ReachesIntoTheNextChunkHoweverShortTheNeighbours) {
+  TrainingBatch batch = Batch(100, 2);
   CopyNextChunks(1, 0, batch);
-  EXPECT_THAT(Neighbour(batch, 0), testing::ElementsAre(12, 13, 14));
-  batch = Batch(1, 6);
-  CopyNextChunks(1, 0, batch);
-  EXPECT_THAT(Neighbour(batch, 0), testing::ElementsAre(12, 13, 14, 15));  // two chunks, as the database gives
-  EXPECT_EQ(batch.neighbour_tokens[4], 0);
+  for (int64_t i = 0; i < 100; ++i) EXPECT_THAT(Copied(batch, 4 * i), testing::Contains(10 * i + 12));
 }
 
 TEST(CopyNextChunks, TakesTheShareOfChunksThatTheSeedChooses) {
@@ -63,7 +84,7 @@ TEST(CopyNextChunks, TakesTheShareOfChunksThatTheSeedChooses) {
   EXPECT_EQ(some.neighbour_tokens, same.neighbour_tokens);
   EXPECT_NE(some.neighbour_tokens, other.neighbour_tokens);
   int copied = 0;
-  for (int64_t row = 0; row < 2000; ++row) copied += Neighbour(some, 2 * row) != Neighbour(before, 2 * row);
+  for (int64_t place = 0; place < 4000; ++place) copied += Neighbour(some, place) != Neighbour(before, place);
   EXPECT_NEAR(copied, 0.3 * 1500, 60);
 }
 
