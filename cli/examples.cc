@@ -30,8 +30,8 @@ QuestionAndAnswer ParseAsked(const nlohmann::json& json) {
   return {json.at("question"), answer.is_null() ? std::string(kRefusal) : answer.get<std::string>()};
 }
 
-// {"passages": [{"title", "text"}], "question", "answer"}, or with "questions": [{"question", "answer"}]. An answer that
-// is null stands for a refusal.
+// {"passages": [{"title", "text"}], "question", "answer"}, or with "questions": [{"question", "answer"}]. An answer
+// that is null stands for a refusal.
 GroundedQuestions ParseQuestions(std::string_view line, const std::string& place) {
   try {
     const auto json = nlohmann::json::parse(line);
@@ -88,13 +88,13 @@ void Grounded(const Options& options, const GlobalOptions& globals) {
 
 void AddExamples(CLI::App& app, const GlobalOptions& globals) {
   auto* examples = app.add_subcommand("examples", "Make data to fine-tune on")->require_subcommand(1);
-  auto* grounded =
-      examples->add_subcommand("grounded",
-                               "Questions with passages and answers as the chats that retro ask would make of them.\n"
-                               "Each line: {\"passages\": [{\"title\", \"text\"}, ...], \"question\", \"answer\"}, or "
-                               "for several questions to the same\n"
-                               "passages \"questions\": [{\"question\", \"answer\"}, ...]; an answer of null stands for a "
-                               "question that they do not answer.");
+  auto* grounded = examples->add_subcommand(
+      "grounded",
+      "Questions with passages and answers as the chats that retro ask would make of them.\n"
+      "Each line: {\"passages\": [{\"title\", \"text\"}, ...], \"question\", \"answer\"}, or "
+      "for several questions to the same\n"
+      "passages \"questions\": [{\"question\", \"answer\"}, ...]; an answer of null stands for a "
+      "question that they do not answer.");
   auto options = std::make_shared<Options>();
   grounded->add_option("--input", options->input, "JSON lines (.gz, .zst too)")->required();
   grounded->add_option("--out", options->out, "The chats, as JSON lines")->required();

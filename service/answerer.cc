@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "service/prompt.h"
+#include "service/whole_passages.h"
 
 namespace retro {
 namespace {
@@ -61,7 +62,10 @@ std::unique_ptr<AnswerDraft> Answerer::Draft(std::string_view question, const An
     Throw(ErrorCode::kInvalidArgument, "retrieval is on and no database is open: give one, or switch retrieval off");
   }
   const SearchOptions search{.k = options.k, .nprobe = options.nprobe};
-  std::vector<Passage> passages = database_->SearchPassages(question, search, options.with_continuation, pool);
+  // What only cross-attention reads stays in chunks.
+  const bool as_text = options.retrieval == RetrievalMode::kPrompt;
+  std::vector<Passage> passages = database_->SearchPassages(question, search, !as_text, pool);
+  if (as_text) passages = WholePassages(*database_, std::move(passages));
   if (!passages.empty() && passages.front().score >= options.threshold) {
     return MakeDraft(question, std::move(passages), options, pool);
   }

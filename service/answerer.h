@@ -22,10 +22,9 @@ struct AnswerOptions {
   // kOff: from the decoder's own memory, without sources. With cross-attention the prompt's chunks attend to the
   // question's passages, later ones to the neighbours of their own text.
   RetrievalMode retrieval = RetrievalMode::kPrompt;
-  int k = 3;                      // passages of the question, and neighbours of a later chunk
-  int64_t retrieval_step = 0;     // as GenerationOptions::retrieval_step
-  int nprobe = 0;                 // 0: as chosen when the index was built
-  bool with_continuation = true;  // a passage goes on to the end of the chunk after it
+  int k = 3;                   // passages of the question, and neighbours of a later chunk
+  int64_t retrieval_step = 0;  // as GenerationOptions::retrieval_step
+  int nprobe = 0;              // 0: as chosen when the index was built
   // Cosine of question and best passage below which the database is taken to hold no answer; how it was chosen is told
   // in docs/results.md. -1: never.
   float threshold = 0.35f;

@@ -129,8 +129,7 @@ class Fitting {
 
 }  // namespace
 
-std::vector<ChatMessage> PromptMessages(std::string_view question, std::span<const Passage> passages,
-                                        PromptForm form) {
+std::vector<ChatMessage> PromptMessages(std::string_view question, std::span<const Passage> passages, PromptForm form) {
   std::string lines;
   for (size_t i = 0; i < passages.size(); ++i) {
     lines += PassageLine(i + 1, passages[i].document.title, passages[i].text);

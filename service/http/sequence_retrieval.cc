@@ -1,6 +1,7 @@
 #include "service/http/sequence_retrieval.h"
 
 #include "service/http/passage_json.h"
+#include "service/whole_passages.h"
 
 namespace retro {
 
@@ -16,7 +17,8 @@ SequenceRetrieval::SequenceRetrieval(ServiceContext& context, const RetrievalFie
   const auto database = RequireDatabase(context.model);
   RetrievalFields of_prompt = retrieval;
   if (mode_ == RetrievalMode::kBoth) of_prompt.search.k = 1;
-  if (mode_ != RetrievalMode::kCca) passages_ = FindPassages(*database, query, of_prompt, true);
+  if (mode_ != RetrievalMode::kCca)
+    passages_ = WholePassages(*database, FindPassages(*database, query, of_prompt, false));
   if (!UsesCrossAttention(mode_)) return;
   retriever_ = std::make_unique<NeighbourRetriever>(database, *context.model.engine->decoder().config().retro,
                                                     tokenizer_, retrieval.search, pool_);

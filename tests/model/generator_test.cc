@@ -27,7 +27,7 @@ class Generator : public ::testing::Test {
     return Generate(decoder, tokenizer_, Prompts{Ids(prompt)}, options, pool_, callback).front();
   }
 
-  ByteTokenizer tokenizer_;
+  ToyTokenizer tokenizer_;
   ThreadPool pool_{2};
 };
 
@@ -51,7 +51,7 @@ TEST_F(Generator, FinishedSequencesLeaveTheBatch) {
   // A prompt asks for as many letters as it has.
   const ToyDecoder decoder(100, [](std::span<const TokenId> tokens) {
     const size_t asked = std::ranges::find(tokens, '>') - tokens.begin();
-    return ToyDecoder::Peak(tokens.size() - asked - 1 < asked ? 'x' : ByteTokenizer::kEos);
+    return ToyDecoder::Peak(tokens.size() - asked - 1 < asked ? 'x' : ToyTokenizer::kEos);
   });
   const auto results = Generate(decoder, tokenizer_, Prompts{Ids("a>"), Ids("aaa>"), Ids("aa>")}, Options(), pool_);
   EXPECT_EQ(results[0].text, "x");
@@ -172,7 +172,7 @@ TEST_F(Generator, LogProbabilitiesAreTheDecodersOwn) {
   options.sampling = {.temperature = 0.1f, .top_k = 1};
   const Generation result = One(decoder, ">", options);
   ASSERT_EQ(result.log_probs.size(), 2u);
-  EXPECT_NEAR(result.log_probs[0], 10 - std::log(std::exp(10.0) + ByteTokenizer::kVocabSize - 1), 1e-5);
+  EXPECT_NEAR(result.log_probs[0], 10 - std::log(std::exp(10.0) + ToyTokenizer::kVocabSize - 1), 1e-5);
   options.log_probs = false;
   EXPECT_TRUE(One(decoder, ">", options).log_probs.empty());
 }
@@ -180,7 +180,7 @@ TEST_F(Generator, LogProbabilitiesAreTheDecodersOwn) {
 TEST_F(Generator, AnEmptyPromptStartsFromTheBeginningOfSequence) {
   const auto decoder = ToyDecoder::Writing("hi");
   EXPECT_EQ(One(decoder, "", {.max_new_tokens = 2}).prompt_tokens, 1);
-  const ByteTokenizer without(false);
+  const ToyTokenizer without(false);
   EXPECT_ERROR(Generate(decoder, without, Prompts{{}}, Options(), pool_), ErrorCode::kInvalidArgument,
                "the prompt is empty");
 }
@@ -196,13 +196,13 @@ TEST_F(Generator, OptionsThatCannotBeAreRefused) {
 
 TEST_F(Generator, SpecialTokensInTheAnswerAreNotText) {
   const ToyDecoder decoder(100, [](std::span<const TokenId> tokens) {
-    return ToyDecoder::Peak(tokens.size() == 2 ? ByteTokenizer::kBos : 'a');
+    return ToyDecoder::Peak(tokens.size() == 2 ? ToyTokenizer::kBos : 'a');
   });
   EXPECT_EQ(One(decoder, ">", {.max_new_tokens = 3}).text, "aa");
 }
 
 TEST_F(Generator, StopTokensAreTheSpecialOnesThatEndTexts) {
-  EXPECT_EQ(StopTokens(tokenizer_), std::vector<TokenId>({ByteTokenizer::kEos, ByteTokenizer::kEndOfTurn}));
+  EXPECT_EQ(StopTokens(tokenizer_), std::vector<TokenId>({ToyTokenizer::kEos, ToyTokenizer::kEndOfTurn}));
 }
 
 // Gives each chunk its own text as the one neighbour, and remembers the calls.

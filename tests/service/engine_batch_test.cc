@@ -107,7 +107,7 @@ class EngineBatch : public testing::TestWithParam<Case> {
   ThreadPool pool_{1};
   std::mt19937 random_{11};
   std::shared_ptr<const Decoder> decoder_;
-  std::shared_ptr<ByteTokenizer> tokenizer_ = std::make_shared<ByteTokenizer>();
+  std::shared_ptr<ToyTokenizer> tokenizer_ = std::make_shared<ToyTokenizer>();
   std::vector<TokenId> prefixes_[3];
 };
 
@@ -158,7 +158,7 @@ TEST(EngineSmolLm2, RequestsTogetherGetWhatTheyGetAlone) {
   ThreadPool pool(2);
   const std::shared_ptr<const Decoder> decoder = LoadDecoder(
       std::filesystem::path(RETRO_DEPS_DIR) / "models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf", pool);
-  const auto tokenizer = std::make_shared<ByteTokenizer>();
+  const auto tokenizer = std::make_shared<ToyTokenizer>();
   Engine engine(decoder, tokenizer, {.prefill_slice = 50}, 2);
   std::mt19937 random(5);
   std::vector<EngineRequest> requests(7);

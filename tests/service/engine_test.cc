@@ -39,7 +39,7 @@ class EngineTest : public testing::Test {
 
   std::vector<TokenId> Ids(std::string_view text) const { return tokenizer_->Encode(text); }
 
-  std::shared_ptr<ByteTokenizer> tokenizer_ = std::make_shared<ByteTokenizer>();
+  std::shared_ptr<ToyTokenizer> tokenizer_ = std::make_shared<ToyTokenizer>();
   Door door_;
   std::shared_ptr<ToyDecoder> decoder_;
   std::unique_ptr<Engine> engine_;
@@ -53,7 +53,7 @@ TEST_F(EngineTest, WritesUntilTheStopTokenAndTellsIt) {
   EXPECT_EQ(told.tokens, Ids("hello"));
   EXPECT_EQ(told.finish_reason, FinishReason::kStop);
   ASSERT_TRUE(told.stop_token);
-  EXPECT_EQ(told.stop_token->token, ByteTokenizer::kEos);
+  EXPECT_EQ(told.stop_token->token, ToyTokenizer::kEos);
   EXPECT_FALSE(told.error);
 }
 
@@ -248,7 +248,7 @@ TEST_F(EngineTest, ATokenThatTheTokenizerDoesNotKnowFailsItsOwnRequestOnly) {
     const std::string& fingerprint() const override { return bytes_.fingerprint(); }
 
    private:
-    ByteTokenizer bytes_;
+    ToyTokenizer bytes_;
   };
   decoder_ = std::make_shared<ToyDecoder>(100, [](std::span<const TokenId> tokens) {
     return ToyDecoder::Peak(tokens[0] == 'b' && tokens.size() == 4 ? '!' : 'x');
@@ -317,7 +317,7 @@ TEST_F(EngineTest, TheStopTokenHasItsLogProbability) {
   const Told& told = asked.Wait();
   EXPECT_TRUE(told.tokens.empty());
   ASSERT_TRUE(told.stop_token);
-  EXPECT_NEAR(told.stop_token->log_prob, 10 - std::log(std::exp(10.0) + ByteTokenizer::kVocabSize - 1), 1e-5);
+  EXPECT_NEAR(told.stop_token->log_prob, 10 - std::log(std::exp(10.0) + ToyTokenizer::kVocabSize - 1), 1e-5);
   EXPECT_EQ(told.stop_token->top[0].second, told.stop_token->log_prob);
   EXPECT_EQ(told.prompt.size(), 2u);
 }
@@ -362,7 +362,7 @@ TEST_F(EngineTest, SamplesOfOneSeedAreToldApartByTheirIndex) {
 
 TEST_F(EngineTest, AnEmptyPromptStartsFromTheBeginningOfSequence) {
   Start(ToyDecoder(10, [](std::span<const TokenId> tokens) {
-    return ToyDecoder::Peak(tokens[0] == ByteTokenizer::kBos ? 'y' : 'n');
+    return ToyDecoder::Peak(tokens[0] == ToyTokenizer::kBos ? 'y' : 'n');
   }));
   EngineRequest request = Request("");
   request.max_new_tokens = 1;
@@ -377,7 +377,7 @@ TEST_F(EngineTest, RequestsThatCannotBeAreRefusedAtOnce) {
   };
   refuse(Request("12345678"), "the prompt has 8 tokens, and the context holds 8");
   refuse(Request("1234>"), "a prompt of 5 tokens and 3 new ones exceed the engine's cache of 6");
-  refuse({.prompt = {1, ByteTokenizer::kVocabSize}}, "token 259");
+  refuse({.prompt = {1, ToyTokenizer::kVocabSize}}, "token 259");
   refuse({.prompt = {1}, .max_new_tokens = -1}, "max_new_tokens is -1");
   refuse({.prompt = {1}, .max_new_tokens = 2, .stop_strings = {""}}, "stop string");
   refuse({.prompt = {1}, .max_new_tokens = 2, .sampling = {.top_p = 2}}, "top_p is 2");

@@ -17,12 +17,12 @@
 namespace retro {
 
 // 256 bytes, then <s>, </s> and <|im_end|>.
-class ByteTokenizer final : public Tokenizer {
+class ToyTokenizer final : public Tokenizer {
  public:
   static constexpr TokenId kBos = 256, kEos = 257, kEndOfTurn = 258;
   static constexpr int kVocabSize = 259;
 
-  explicit ByteTokenizer(bool with_bos = true) {
+  explicit ToyTokenizer(bool with_bos = true) {
     if (with_bos) special_.bos = kBos;
     special_.eos = kEos;
   }
@@ -75,7 +75,7 @@ class ToyDecoder final : public Decoder {
 
   ToyDecoder(int64_t context_len, Next next) : next_(std::move(next)) {
     config_.family = "toy";
-    config_.vocab_size = ByteTokenizer::kVocabSize;
+    config_.vocab_size = ToyTokenizer::kVocabSize;
     config_.context_len = context_len;
   }
 
@@ -84,13 +84,13 @@ class ToyDecoder final : public Decoder {
     return ToyDecoder(context_len, [text, mark](std::span<const TokenId> tokens) {
       size_t written = 0;
       while (written < tokens.size() && tokens[tokens.size() - 1 - written] != mark) ++written;
-      return Peak(written < text.size() ? static_cast<unsigned char>(text[written]) : ByteTokenizer::kEos);
+      return Peak(written < text.size() ? static_cast<unsigned char>(text[written]) : ToyTokenizer::kEos);
     });
   }
 
   // Logits of 0 but for `token`, which has 10.
   static std::vector<float> Peak(TokenId token) {
-    std::vector<float> logits(ByteTokenizer::kVocabSize, 0.0f);
+    std::vector<float> logits(ToyTokenizer::kVocabSize, 0.0f);
     logits[token] = 10;
     return logits;
   }
@@ -99,7 +99,7 @@ class ToyDecoder final : public Decoder {
   static std::vector<float> Noise(std::span<const TokenId> tokens) {
     uint64_t state = 88172645463325252u;
     for (const TokenId token : tokens) state = (state ^ token) * 6364136223846793005u + 1442695040888963407u;
-    std::vector<float> logits(ByteTokenizer::kVocabSize);
+    std::vector<float> logits(ToyTokenizer::kVocabSize);
     for (float& logit : logits) {
       state = state * 6364136223846793005u + 1442695040888963407u;
       logit = static_cast<float>(state >> 40) / (1 << 23) - 1.0f;
