@@ -124,10 +124,12 @@ void AddModel(CLI::App& app, const GlobalOptions& globals) {
       ->envname("RETRO_MODEL");
   info->callback([path, &globals] { Info(*path, globals); });
   AddMerge(*model, globals);
-  AddExport(*model, globals, "export",
-            "Write a trained model for other programs: config.json, model.safetensors, tokenizer files.\n"
-            "A RETRO model's own weights and its \"retro\" section are written too; transformers loads the base.",
-            "A checkpoint of retro train, or a folder in Hugging Face layout");
+  AddExport(
+      *model, globals, "export",
+      "Write a trained model for other programs: config.json, model.safetensors, tokenizer files; or an adapter, as "
+      "peft reads it.\n"
+      "A RETRO model's own weights and its \"retro\" section are written too; transformers loads the base.",
+      "A checkpoint of retro train, a folder in Hugging Face layout, or of a LoRA adapter");
   AddExport(*model, globals, "import",
             "Write a .gguf file as a folder in Hugging Face layout, its weights no longer quantized.",
             "A .gguf file, or the folder of one");

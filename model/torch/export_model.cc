@@ -1,5 +1,6 @@
 #include "model/torch/export_model.h"
 
+#include <deque>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
@@ -8,7 +9,10 @@
 #include "model/export_tokenizer.h"
 #include "model/json_file.h"
 #include "model/load_tokenizer.h"
+#include "model/lora_adapter.h"
+#include "model/safetensors.h"
 #include "model/torch/retro_module_weights.h"
+#include "model/torch/save_decoder.h"
 
 namespace retro {
 namespace fs = std::filesystem;
@@ -47,10 +51,38 @@ uint64_t NumParameters(const TensorSource& tensors) {
   return count;
 }
 
+// In PEFT's layout, as it was but for the type.
+ExportedModel ExportAdapter(const fs::path& adapter, const fs::path& out, const ExportOptions& options) {
+  if (!options.tokenizer.empty()) {
+    Throw(ErrorCode::kInvalidArgument, "{}: is an adapter, which has no tokenizer: leave --tokenizer out",
+          adapter.string());
+  }
+  ReadLoraConfig(adapter);
+  const SafetensorsFile weights(adapter / "adapter_model.safetensors");
+  std::deque<torch::Tensor> held;
+  std::vector<TensorView> views;
+  ExportedModel exported;
+  for (const std::string& name : weights.Names()) {
+    const TensorView& tensor = *weights.Find(name);
+    const std::vector<float> values = Dequantize(tensor);
+    const auto read = torch::from_blob(const_cast<float*>(values.data()), tensor.shape).clone();
+    views.push_back(Converted(name, read, options.type, held));
+    exported.num_parameters += values.size();
+    exported.weight_bytes += views.back().bytes.size();
+  }
+  StagedFolder staged(out, StagedFolder::Unpublished::kRemove);
+  staged.Clear();
+  WriteSafetensors(staged.path() / "adapter_model.safetensors", views, weights.metadata());
+  WriteFileAtomically(staged.path() / "adapter_config.json", ReadFile(adapter / "adapter_config.json"));
+  staged.Publish();
+  return exported;
+}
+
 }  // namespace
 
 ExportedModel ExportModel(const fs::path& model, const fs::path& out, const ExportOptions& options) {
   RefuseExisting(out);
+  if (fs::exists(model / "adapter_config.json")) return ExportAdapter(model, out, options);
   const DecoderSource source = OpenDecoder(model);
   RequireWritable(source);
   const fs::path tokenizer_path = options.tokenizer.empty() ? model : options.tokenizer;

@@ -29,12 +29,7 @@ class Writer {
   // Nothing where the model has no such weight.
   void Add(const std::string& name, const torch::Tensor& tensor) {
     if (name.empty()) return;
-    const auto& held = held_.emplace_back(tensor.detach().to(torch::kCPU, ScalarType(type_)).contiguous());
-    if (type_ == DataType::kF16 && !held.isfinite().all().item<bool>()) {
-      Throw(ErrorCode::kInvalidArgument, "the weight {} has values beyond f16's range; write it as bf16 or f32", name);
-    }
-    views_.push_back(
-        {name, type_, held.sizes().vec(), {static_cast<const std::byte*>(held.data_ptr()), held.nbytes()}});
+    views_.push_back(Converted(name, tensor, type_, held_));
   }
 
   void AddMatrix(const std::string& name, const torch::Tensor& matrix) { Add(name, transposed_ ? matrix.t() : matrix); }
@@ -76,7 +71,7 @@ class Writer {
  private:
   bool transposed_;
   DataType type_;
-  std::vector<torch::Tensor> held_;  // what the views point into
+  std::deque<torch::Tensor> held_;  // what the views point into
   std::vector<TensorView> views_;
 };
 
@@ -126,6 +121,15 @@ nlohmann::json ConfigJson(const DecoderConfig& c) {
 }
 
 }  // namespace
+
+TensorView Converted(const std::string& name, const torch::Tensor& tensor, DataType type,
+                     std::deque<torch::Tensor>& held) {
+  const auto& kept = held.emplace_back(tensor.detach().to(torch::kCPU, ScalarType(type)).contiguous());
+  if (type == DataType::kF16 && !kept.isfinite().all().item<bool>()) {
+    Throw(ErrorCode::kInvalidArgument, "the weight {} has values beyond f16's range; write it as bf16 or f32", name);
+  }
+  return {name, type, kept.sizes().vec(), {static_cast<const std::byte*>(kept.data_ptr()), kept.nbytes()}};
+}
 
 void SaveDecoder(const std::filesystem::path& folder, const DecoderConfig& config, const DecoderModule& decoder,
                  const NamedTensors& more, DataType type) {

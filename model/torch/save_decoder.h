@@ -2,6 +2,7 @@
 // retro reads. Without a RETRO part transformers reads them too; with one it reads the base and leaves the rest.
 #pragma once
 
+#include <deque>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -13,6 +14,11 @@
 namespace retro {
 
 using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
+
+// A weight as it is written. The view is into the tensor that `held` gets. Throws Error(kInvalidArgument) naming the
+// weight when it is too large for kF16.
+TensorView Converted(const std::string& name, const torch::Tensor& tensor, DataType type,
+                     std::deque<torch::Tensor>& held);
 
 // `more`: further weights by their names in the file (RetroTensors). `type`: kF32, kF16 or kBF16. Throws Error(kIo),
 // and Error(kInvalidArgument) naming the weight when one is too large for kF16.

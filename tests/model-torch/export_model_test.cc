@@ -8,6 +8,7 @@
 #include "datasets/tokenizer_export.h"
 #include "model/export_tokenizer.h"
 #include "model/load_tokenizer.h"
+#include "model/safetensors.h"
 #include "model/torch/retro_module_weights.h"
 #include "model/torch/torch_decoder.h"
 #include "tests/testing/expect_error.h"
@@ -73,6 +74,23 @@ TEST(ExportModel, KeepsWhatChunkedCrossAttentionAdds) {
   const auto expected = RetroTensors(LoadRetroModule(before)), actual = RetroTensors(LoadRetroModule(after));
   ASSERT_EQ(actual.size(), expected.size());
   for (size_t i = 0; i < actual.size(); ++i) EXPECT_TRUE(torch::equal(actual[i].second, expected[i].second));
+}
+
+TEST(ExportModel, OfAnAdapterWritesTheAdapterAloneInHalfTheBytes) {
+  TempDir dir;
+  const fs::path adapter = GoldenFolder("lora") / "gpt2";
+  const ExportedModel exported = ExportModel(adapter, dir / "out", {.type = DataType::kBF16});
+  EXPECT_EQ(ReadFile(dir / "out/adapter_config.json"), ReadFile(adapter / "adapter_config.json"));
+  const SafetensorsFile before(adapter / "adapter_model.safetensors"), after(dir / "out/adapter_model.safetensors");
+  ASSERT_EQ(after.Names(), before.Names());
+  EXPECT_EQ(exported.weight_bytes, 2 * exported.num_parameters);
+  for (const std::string& name : after.Names()) {
+    EXPECT_EQ(after.Find(name)->type, DataType::kBF16);
+    const std::vector<float> rounded = Dequantize(*after.Find(name)), exact = Dequantize(*before.Find(name));
+    ASSERT_EQ(rounded.size(), exact.size());
+    for (size_t i = 0; i < exact.size(); ++i) EXPECT_NEAR(rounded[i], exact[i], std::abs(exact[i]) / 256);
+  }
+  EXPECT_ERROR(ExportModel(adapter, dir / "other", {.tokenizer = adapter}), ErrorCode::kInvalidArgument, "adapter");
 }
 
 TEST(ExportModel, LeavesAnExistingFolderAlone) {
