@@ -9,7 +9,6 @@ void AddAnsweringOptions(CLI::App& command, AnsweringOptions& options) {
   options.database.search.k = options.answer.k;
   AddDatabaseOptions(command, options.database);
   AddModelOption(command, options.model, options.int8, options.adapter);
-  command.get_option("--adapter")->envname("RETRO_ADAPTER");
   AddRetrievalOptions(command, options.retrieval, options.answer.retrieval_step, "both for a RETRO model, else prompt");
   command
       .add_option("--threshold", options.answer.threshold,

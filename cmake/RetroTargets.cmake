@@ -16,6 +16,11 @@ function(retro_quick_compile target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
+# Several sources compiled as one: what all of them instantiate from heavy headers is so once for `size` files.
+function(retro_unity target size)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${size})
+endfunction()
+
 # One precompiled header for all targets of a kind: made with the first of them, used again by the others.
 function(retro_precompiled target first header)
   if(target STREQUAL first)

@@ -6,21 +6,21 @@
 namespace retro {
 namespace {
 
-std::span<std::byte> Bytes(const torch::Tensor& tensor) {
+std::span<std::byte> WritableBytes(const torch::Tensor& tensor) {
   return std::as_writable_bytes(std::span(tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())));
 }
 
 // The owner's values on every rank, in `piece` itself.
 void Share(torch::Tensor piece, int owner, Communicator& communicator) {
   const auto on_cpu = piece.to(torch::kCPU);  // the piece itself where it is there already
-  communicator.Broadcast(Bytes(on_cpu), owner);
+  communicator.Broadcast(WritableBytes(on_cpu), owner);
   if (!piece.device().is_cpu()) piece.copy_(on_cpu);
 }
 
 // A moment of a piece, on every rank.
 torch::Tensor Shared(const AdamW::Piece& piece, const torch::Tensor& moment, Communicator& communicator) {
   const auto values = moment.defined() ? moment.to(torch::kCPU) : torch::empty({piece.size});
-  communicator.Broadcast(Bytes(values), piece.owner);
+  communicator.Broadcast(WritableBytes(values), piece.owner);
   return values;
 }
 
