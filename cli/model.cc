@@ -4,12 +4,8 @@
 
 #include "cli/command.h"
 #include "cli/open.h"
-#include "core/error.h"
-#include "core/file.h"
-#include "model/load_tokenizer.h"
 #include "model/model_files.h"
 #include "model/torch/export_model.h"
-#include "model/torch/merge_adapter.h"
 
 namespace retro::cli {
 namespace {
@@ -50,44 +46,14 @@ void Info(const std::string& path, const GlobalOptions& globals) {
       model.tokenizer->fingerprint());
 }
 
-struct MergeOptions {
-  std::string model, adapter, tokenizer, out;
-};
-
-void Merge(const MergeOptions& options, const GlobalOptions& globals) {
-  std::error_code ignored;
-  if (std::filesystem::exists(options.out, ignored) && !std::filesystem::is_empty(options.out, ignored)) {
-    Throw(ErrorCode::kInvalidArgument, "{}: is there already and not an empty folder; give another --out", options.out);
-  }
-  MakeDirectories(options.out);
-  MergeAdapter(options.model, options.adapter, options.out);
-  CopyTokenizerFiles(options.tokenizer.empty() ? options.model : options.tokenizer, options.out);
-  if (globals.json) return PrintJson({{"model", options.out}});
-  std::cout << fmt::format("{}: the model with the adapter in its weights, fp32\n", options.out);
-  if (options.tokenizer.empty() && IsGguf(ResolveModelPath(options.model))) {
-    std::cout << "A .gguf's tokenizer is not copied: put the model's tokenizer.json beside it, or give --tokenizer\n";
-  }
-}
-
-void AddMerge(CLI::App& model, const GlobalOptions& globals) {
-  auto* merge = model.add_subcommand("merge", "Put a LoRA adapter into the weights of its base: a model of its own");
-  auto options = std::make_shared<MergeOptions>();
-  merge->add_option("--model", options->model, "The base: a folder in Hugging Face layout or a .gguf file")
-      ->required()
-      ->envname("RETRO_MODEL");
-  merge->add_option("--adapter", options->adapter, "The adapter's folder")->required();
-  merge->add_option("--tokenizer", options->tokenizer, "Whose files are copied beside it; default: the base's");
-  merge->add_option("--out", options->out, "A new folder, in Hugging Face layout")->required();
-  merge->callback([options, &globals] { Merge(*options, globals); });
-}
-
 struct ExportCommand {
-  std::string model, out, tokenizer;
+  std::string model, adapter, out, tokenizer;
   DataType type = DataType::kF32;
 };
 
 void Export(const ExportCommand& command, const GlobalOptions& globals) {
-  const ExportedModel exported = ExportModel(command.model, command.out, {command.type, command.tokenizer});
+  const ExportedModel exported =
+      ExportModel(command.model, command.out, {command.type, command.tokenizer, command.adapter});
   if (globals.json) {
     return PrintJson({{"path", command.out},
                       {"parameters", exported.num_parameters},
@@ -98,18 +64,22 @@ void Export(const ExportCommand& command, const GlobalOptions& globals) {
                            exported.num_parameters / 1e6, HumanBytes(exported.weight_bytes));
 }
 
-void AddExport(CLI::App& model, const GlobalOptions& globals, const char* name, const char* what, const char* from) {
+// The subcommand `name`, which writes a model of `from`.
+CLI::App* AddExport(CLI::App& model, const GlobalOptions& globals, const char* name, const char* what,
+                    const char* from) {
   static const std::map<std::string, DataType> kTypes = {
       {"f32", DataType::kF32}, {"f16", DataType::kF16}, {"bf16", DataType::kBF16}};
   auto* add = model.add_subcommand(name, what);
   auto command = std::make_shared<ExportCommand>();
   add->add_option("path,--model", command->model, from)->required()->envname("RETRO_MODEL");
+  add->add_option("--adapter", command->adapter, "The folder of a LoRA adapter that goes into the weights");
   add->add_option("--out", command->out, "The folder to make; an existing one is left alone")->required();
   add->add_option("--dtype", command->type, "Of the weights: f32, f16 or bf16")
       ->transform(CLI::CheckedTransformer(kTypes))
       ->default_str("f32");
   add->add_option("--tokenizer", command->tokenizer, "A folder, tokenizer.json or .model; default: the model's");
   add->callback([command, &globals] { Export(*command, globals); });
+  return add;
 }
 
 }  // namespace
@@ -123,7 +93,10 @@ void AddModel(CLI::App& app, const GlobalOptions& globals) {
       ->required()
       ->envname("RETRO_MODEL");
   info->callback([path, &globals] { Info(*path, globals); });
-  AddMerge(*model, globals);
+  AddExport(*model, globals, "merge", "Put a LoRA adapter into the weights of its base: a model of its own",
+            "The base: a folder in Hugging Face layout or a .gguf file")
+      ->get_option("--adapter")
+      ->required();
   AddExport(
       *model, globals, "export",
       "Write a trained model for other programs: config.json, model.safetensors, tokenizer files; or an adapter, as "

@@ -11,6 +11,7 @@
 #include "model/load_tokenizer.h"
 #include "model/lora_adapter.h"
 #include "model/safetensors.h"
+#include "model/torch/padded_batch.h"
 #include "model/torch/retro_module_weights.h"
 #include "model/torch/save_decoder.h"
 
@@ -53,9 +54,9 @@ uint64_t NumParameters(const TensorSource& tensors) {
 
 // In PEFT's layout, as it was but for the type.
 ExportedModel ExportAdapter(const fs::path& adapter, const fs::path& out, const ExportOptions& options) {
-  if (!options.tokenizer.empty()) {
-    Throw(ErrorCode::kInvalidArgument, "{}: is an adapter, which has no tokenizer: leave --tokenizer out",
-          adapter.string());
+  if (!options.tokenizer.empty() || !options.adapter.empty()) {
+    Throw(ErrorCode::kInvalidArgument, "{}: is an adapter itself: leave {} out", adapter.string(),
+          options.adapter.empty() ? "--tokenizer" : "--adapter");
   }
   ReadLoraConfig(adapter);
   const SafetensorsFile weights(adapter / "adapter_model.safetensors");
@@ -83,7 +84,7 @@ ExportedModel ExportAdapter(const fs::path& adapter, const fs::path& out, const 
 ExportedModel ExportModel(const fs::path& model, const fs::path& out, const ExportOptions& options) {
   RefuseExisting(out);
   if (fs::exists(model / "adapter_config.json")) return ExportAdapter(model, out, options);
-  const DecoderSource source = OpenDecoder(model);
+  const DecoderSource source = OpenDecoder(model, options.adapter);
   RequireWritable(source);
   const fs::path tokenizer_path = options.tokenizer.empty() ? model : options.tokenizer;
   const auto tokenizer = LoadTokenizer(tokenizer_path);
@@ -93,7 +94,7 @@ ExportedModel ExportModel(const fs::path& model, const fs::path& out, const Expo
   }
   StagedFolder staged(out, StagedFolder::Unpublished::kRemove);
   staged.Clear();
-  CopyModel(source, staged.path(), options.type);
+  TranslateTorchErrors([&] { CopyModel(source, staged.path(), options.type); });
   CompleteConfig(staged.path() / "config.json", *tokenizer, options.type);
   ExportTokenizer(tokenizer_path, *tokenizer, source.config.context_len, staged.path());
   const uint64_t count = NumParameters(*OpenTensors(staged.path()));

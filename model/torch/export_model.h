@@ -14,6 +14,7 @@ namespace retro {
 struct ExportOptions {
   DataType type = DataType::kF32;        // kF32, kF16 or kBF16: of all weights
   std::filesystem::path tokenizer = {};  // folder or file; empty: the model's own
+  std::filesystem::path adapter = {};    // a LoRA adapter that goes into the weights; empty: none
 };
 
 struct ExportedModel {

@@ -11,6 +11,7 @@
 #include "model/safetensors.h"
 #include "model/torch/retro_module_weights.h"
 #include "model/torch/torch_decoder.h"
+#include "tests/model-torch/written_tokenizer.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/file_size_limit.h"
 #include "tests/testing/golden.h"
@@ -23,19 +24,10 @@ namespace fs = std::filesystem;
 
 const fs::path kSmolLm2 = fs::path(RETRO_DEPS_DIR) / "models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
 
-// A tokenizer of `num_tokens` single bytes, as small as the golden models' vocabularies.
-fs::path WriteTokenizer(const TempDir& dir, int num_tokens = 8) {
-  ByteLevelBpeModel model;
-  for (int i = 0; i < num_tokens; ++i)
-    model.tokens.push_back(ByteLevelSpelling(std::string(1, static_cast<char>('!' + i))));
-  WriteFileAtomically(dir / "tokenizer.json", TokenizerJson(model).dump());
-  return dir / "tokenizer.json";
-}
-
 class ExportedGolden : public testing::TestWithParam<const char*> {
  protected:
   ExportedModel Export(DataType type) {
-    return ExportModel(folder_, dir_ / "out", {.type = type, .tokenizer = WriteTokenizer(dir_)});
+    return ExportModel(folder_, dir_ / "out", {.type = type, .tokenizer = WriteByteTokenizer(dir_)});
   }
   std::vector<float> Logits(const fs::path& model) {
     const Sequences sequences = ReadSequences(folder_ / "tokens.json");
@@ -68,7 +60,7 @@ INSTANTIATE_TEST_SUITE_P(Families, ExportedGolden, testing::Values("gpt2", "llam
 TEST(ExportModel, KeepsWhatChunkedCrossAttentionAdds) {
   TempDir dir;
   const fs::path folder = GoldenFolder("retro/llama");
-  ExportModel(folder, dir / "out", {.tokenizer = WriteTokenizer(dir)});
+  ExportModel(folder, dir / "out", {.tokenizer = WriteByteTokenizer(dir)});
   const DecoderSource before = OpenDecoder(folder), after = OpenDecoder(dir / "out");
   EXPECT_EQ(after.config.retro, before.config.retro);
   const auto expected = RetroTensors(LoadRetroModule(before)), actual = RetroTensors(LoadRetroModule(after));
@@ -97,14 +89,14 @@ TEST(ExportModel, LeavesAnExistingFolderAlone) {
   TempDir dir;
   fs::create_directory(dir / "out");
   WriteFileAtomically(dir / "out/thesis.txt", "mine");
-  EXPECT_ERROR(ExportModel(GoldenFolder("gpt2"), dir / "out", {.tokenizer = WriteTokenizer(dir)}),
+  EXPECT_ERROR(ExportModel(GoldenFolder("gpt2"), dir / "out", {.tokenizer = WriteByteTokenizer(dir)}),
                ErrorCode::kInvalidArgument, "exists already");
   EXPECT_EQ(ReadFile(dir / "out/thesis.txt"), "mine");
 }
 
 TEST(ExportModel, OnAFullDiskLeavesNothing) {
   TempDir dir;
-  const fs::path tokenizer = WriteTokenizer(dir);
+  const fs::path tokenizer = WriteByteTokenizer(dir);
   const FileSizeLimit limit(5'000);
   EXPECT_ERROR(ExportModel(GoldenFolder("gpt2"), dir / "out", {.tokenizer = tokenizer}), ErrorCode::kIo,
                "model.safetensors");

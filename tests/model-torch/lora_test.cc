@@ -9,9 +9,10 @@
 #include "model/decoder.h"
 #include "model/json_file.h"
 #include "model/safetensors.h"
-#include "model/torch/merge_adapter.h"
+#include "model/torch/export_model.h"
 #include "model/torch/padded_batch.h"
 #include "model/torch/torch_decoder.h"
+#include "tests/model-torch/written_tokenizer.h"
 #include "tests/testing/expect_error.h"
 #include "tests/testing/golden.h"
 #include "tests/testing/temp_dir.h"
@@ -55,8 +56,8 @@ TEST_P(LoraModule, BesideTheBaseHasTheLogitsOfTheReference) {
 TEST_P(LoraModule, MergedIntoTheBaseHasThemToo) {
   ExpectNear(TorchDecoder(OpenDecoder(base_, adapter_)).Logits(Spans(sequences_)), golden_, 1e-4f);
   TempDir merged;
-  MergeAdapter(base_, adapter_, merged.path());
-  ExpectNear(TorchDecoder(OpenDecoder(merged.path())).Logits(Spans(sequences_)), golden_, 1e-4f);
+  ExportModel(base_, merged / "out", {.tokenizer = WriteByteTokenizer(merged), .adapter = adapter_});
+  ExpectNear(TorchDecoder(OpenDecoder(merged / "out")).Logits(Spans(sequences_)), golden_, 1e-4f);
 }
 
 TEST_P(LoraModule, SavedItHasPeftsTensorsAndFields) {
