@@ -24,7 +24,7 @@ struct Options {
 QaPrediction ToPrediction(const Answer& answer) {
   QaPrediction prediction{.answer = answer.plain_text, .answered = answer.found, .passages = {}};
   for (const Source& source : answer.sources) {
-    prediction.passages.push_back({source.passage.document.id, source.passage.text});
+    prediction.passages.push_back({source.passage.document.id, source.passage.text, source.cited});
   }
   return prediction;
 }

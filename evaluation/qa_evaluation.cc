@@ -20,13 +20,18 @@ QaRow Judge(const QaQuestion& question, const QaPrediction& prediction) {
             .prediction = prediction.answer,
             .answers = question.answers,
             .answered = prediction.answered};
-  if (prediction.answered) {
+  if (question.answers.empty()) {
+    row.exact_match = row.f1 = prediction.answered ? 0 : 1;
+  } else if (prediction.answered) {
     row.exact_match = ExactMatch(prediction.answer, question.answers) ? 1 : 0;
     row.f1 = TokenF1(prediction.answer, question.answers);
   }
   for (const auto& passage : prediction.passages) {
     row.document_found |= std::ranges::find(question.doc_ids, passage.document_id) != question.doc_ids.end();
-    row.answer_in_passages = row.answer_in_passages || HasAnswer(passage.text, question.answers);
+    const bool has_answer = HasAnswer(passage.text, question.answers);
+    row.answer_in_passages |= has_answer;
+    row.cited += passage.cited;
+    row.cited_with_answer += passage.cited && has_answer;
   }
   return row;
 }
@@ -39,12 +44,20 @@ double Share(uint64_t part, uint64_t whole) {
 struct Tally {
   double exact_match = 0, f1 = 0;
   uint64_t questions = 0, answered = 0, with_passages = 0, with_gold = 0, document_found = 0, answer_found = 0;
+  uint64_t without_answer = 0, refused = 0, cited = 0, cited_with_answer = 0;
 
   void Add(const QaQuestion& question, const QaPrediction& prediction, const QaRow& row) {
     ++questions;
     exact_match += row.exact_match;
     f1 += row.f1;
     answered += row.answered;
+    if (question.answers.empty()) {
+      ++without_answer;
+      refused += !row.answered;
+    } else if (row.answered) {
+      cited += row.cited;
+      cited_with_answer += row.cited_with_answer;
+    }
     if (prediction.passages.empty()) return;
     ++with_passages;
     with_gold += !question.doc_ids.empty();
@@ -57,6 +70,8 @@ struct Tally {
             exact_match / questions,
             f1 / questions,
             Share(answered, questions),
+            Share(refused, without_answer),
+            Share(cited_with_answer, cited),
             Share(document_found, with_gold),
             Share(answer_found, with_passages),
             seconds};
@@ -114,6 +129,8 @@ json QaResultsToJson(std::span<const QaResult> results, bool with_rows) {
                 {"exact_match", scores.exact_match},
                 {"f1", scores.f1},
                 {"answered", scores.answered},
+                {"refused", NumberOrNull(scores.refused)},
+                {"citation_precision", NumberOrNull(scores.citation_precision)},
                 {"document_recall", NumberOrNull(scores.document_recall)},
                 {"answer_recall", NumberOrNull(scores.answer_recall)},
                 {"seconds", scores.seconds}};
@@ -128,13 +145,16 @@ json QaResultsToJson(std::span<const QaResult> results, bool with_rows) {
 
 std::string QaResultsToMarkdown(std::span<const QaResult> results) {
   std::string table =
-      "| arm | questions | exact match | F1 | answered | gold document retrieved | answer in passages |\n"
-      "| --- | --- | --- | --- | --- | --- | --- |\n";
+      "| arm | questions | exact match | F1 | answered | unanswerable ones refused | cited passage has the answer | "
+      "gold "
+      "document retrieved | answer in passages |\n"
+      "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
   for (const QaResult& result : results) {
     const QaScores& scores = result.scores;
-    table += fmt::format("| {} | {} | {} | {} | {} | {} | {} |\n", result.arm, scores.num_questions,
-                         Percent(scores.exact_match), Percent(scores.f1), Percent(scores.answered),
-                         Percent(scores.document_recall), Percent(scores.answer_recall));
+    table +=
+        fmt::format("| {} | {} | {} | {} | {} | {} | {} | {} | {} |\n", result.arm, scores.num_questions,
+                    Percent(scores.exact_match), Percent(scores.f1), Percent(scores.answered), Percent(scores.refused),
+                    Percent(scores.citation_precision), Percent(scores.document_recall), Percent(scores.answer_recall));
   }
   return table;
 }

@@ -26,8 +26,10 @@ class QuestionLine {
     if (!json_.contains("question") || !json_["question"].is_string()) Fail("has no string \"question\"");
     question.question = json_["question"];
     question.id = json_.contains("id") && json_["id"].is_string() ? json_["id"].get<std::string>() : place_;
-    question.answers = Strings(json_.contains("answers") ? "answers" : "answer");
-    if (question.answers.empty()) Fail("has no answer");
+    if (json_.value("answerable", json(true)) != json(false)) {
+      question.answers = Strings(json_.contains("answers") ? "answers" : "answer");
+      if (question.answers.empty()) Fail("has no answer (if there is none, \"answerable\" must be false)");
+    }
     if (json_.contains("doc_ids")) question.doc_ids = Strings("doc_ids");
     return question;
   }

@@ -35,9 +35,10 @@ TEST(EvaluateQa, MeansAreOverTheQuestionsOfAnArm) {
 }
 
 TEST(EvaluateQa, RecallLooksForGoldDocumentsAndForAnswersInThePassages) {
-  const QaArm arm{"on", [](const QaQuestion&) {
-                    return QaPrediction{"no idea", true, {{"doc/bridge", "A bridge."}, {"doc/x", "Built in 1931."}}};
-                  }};
+  const QaArm arm{
+      "on", [](const QaQuestion&) {
+        return QaPrediction{"no idea", true, {{"doc/bridge", "A bridge.", false}, {"doc/x", "Built in 1931.", false}}};
+      }};
   const QaResult result = EvaluateQa(TwoQuestions(), {&arm, 1}).front();
   EXPECT_EQ(result.scores.document_recall, 0.5);
   EXPECT_EQ(result.scores.answer_recall, 0.5);
@@ -56,6 +57,29 @@ TEST(EvaluateQa, ARefusalIsCountedAsWrong) {
   EXPECT_EQ(result.rows[1].f1, 0);
 }
 
+TEST(EvaluateQa, AQuestionWithoutAnAnswerIsRightWhenRefused) {
+  const std::vector<QaQuestion> questions = {{"1", "Who?", {}, {}}, {"2", "When?", {}, {}}, {"3", "Why?", {"so"}, {}}};
+  const QaArm arm{"on", [](const QaQuestion& question) { return QaPrediction{"so", question.id != "1", {}}; }};
+  const QaResult result = EvaluateQa(questions, {&arm, 1}).front();
+  EXPECT_EQ(result.scores.refused, 0.5);
+  EXPECT_NEAR(result.scores.exact_match, 2.0 / 3, 1e-12);
+  EXPECT_NEAR(result.scores.f1, 2.0 / 3, 1e-12);
+}
+
+TEST(EvaluateQa, ACitationIsRightWhenThePassageHoldsAnAnswer) {
+  const QaArm arm{"on", [](const QaQuestion& question) {
+                    return QaPrediction{"x",
+                                        true,
+                                        {{"a", "Built in 1931.", true},
+                                         {"b", "By Elsa Norling.", question.id == "1"},
+                                         {"c", "By Elsa Norling, in 1931.", false}}};
+                  }};
+  const QaResult result = EvaluateQa(TwoQuestions(), {&arm, 1}).front();
+  EXPECT_NEAR(result.scores.citation_precision, 2.0 / 3, 1e-12);
+  const QaArm none{"off", [](const QaQuestion&) { return QaPrediction{"x", true, {}}; }};
+  EXPECT_TRUE(std::isnan(EvaluateQa(TwoQuestions(), {&none, 1}).front().scores.citation_precision));
+}
+
 TEST(EvaluateQa, TellsOfEachAnswerAndStopsWhenInterrupted) {
   const QaArm arm{"on", [](const QaQuestion&) { return QaPrediction{}; }};
   int calls = 0;
@@ -71,7 +95,7 @@ TEST(EvaluateQa, TellsOfEachAnswerAndStopsWhenInterrupted) {
 
 TEST(EvaluateQa, ResultsAreWrittenAsJsonAndAsATable) {
   const QaArm arm{"retrieval on", [](const QaQuestion& question) {
-                    return QaPrediction{question.answers[0], true, {{"doc/date", "1931"}}};
+                    return QaPrediction{question.answers[0], true, {{"doc/date", "1931", false}}};
                   }};
   const auto results = EvaluateQa(TwoQuestions(), {&arm, 1});
   const auto json = QaResultsToJson(results, true);
@@ -81,7 +105,7 @@ TEST(EvaluateQa, ResultsAreWrittenAsJsonAndAsATable) {
   EXPECT_EQ(json["arms"][0]["rows"][1]["answers"][1], "in 1931");
   EXPECT_FALSE(QaResultsToJson(results, false)["arms"][0].contains("rows"));
   EXPECT_THAT(QaResultsToMarkdown(results),
-              ::testing::HasSubstr("| retrieval on | 2 | 100.0 | 100.0 | 100.0 | 50.0 | 50.0 |\n"));
+              ::testing::HasSubstr("| retrieval on | 2 | 100.0 | 100.0 | 100.0 | – | – | 50.0 | 50.0 |\n"));
 }
 
 TEST(EvaluateQa, SharesThatDoNotExistAreNullAndADash) {
@@ -102,6 +126,12 @@ TEST(ReadQaQuestions, ReadsListsAndSingleAnswersAndGivesMissingIdsAPlace) {
   EXPECT_EQ(questions[0].doc_ids, std::vector<std::string>({"d"}));
   EXPECT_EQ(questions[1].answers, std::vector<std::string>({"z"}));
   EXPECT_THAT(questions[1].id, ::testing::EndsWith("q.jsonl:3"));
+}
+
+TEST(ReadQaQuestions, AnUnanswerableOneHasNoAnswers) {
+  TempDir dir;
+  WriteFileAtomically(dir / "q.jsonl", "{\"question\": \"Q\", \"answerable\": false, \"answers\": [\"z\"]}\n");
+  EXPECT_TRUE(ReadQaQuestions(dir / "q.jsonl")[0].answers.empty());
 }
 
 TEST(ReadQaQuestions, FewerAreSpreadOverTheFile) {
