@@ -70,6 +70,7 @@ class CorpusBuilder {
         options_(options),
         pool_(pool),
         duplicates_(FindDuplicates(files, options, pool)),
+        is_represented_(duplicates_ ? duplicates_->first.size() : 0),
         reader_(OpenDocuments(files, options.reader)),
         split_(options.valid_fraction, options.test_fraction, options.seed),
         log_(options.reader.on_bad_input, report_),
@@ -163,7 +164,7 @@ class CorpusBuilder {
     for (size_t i = 0; i < batch.size(); ++i) {
       Document& document = batch[i];
       const uint64_t number = num_read_++;
-      if (duplicates_ && number < duplicates_->first.size() && !duplicates_->IsKept(number)) {
+      if (RepeatsAnother(number)) {
         log_.Count("near duplicate", fmt::format("document \"{}\"", document.id), "an earlier document is kept");
       } else if (!ids_.Insert(document.id)) {
         RejectDuplicate(document.id);
@@ -171,11 +172,17 @@ class CorpusBuilder {
         log_.Add("no tokens", fmt::format("document \"{}\"", document.id), "the tokenizer made none of its text");
       } else {
         text_bytes_ += document.text.size();
+        if (number < is_represented_.size()) is_represented_[duplicates_->first[number]] = true;
         writers_[static_cast<size_t>(split_.PartOf(document.id))].Append(
             {document.id, document.title, document.source, document.url, document.licence}, tokens_[i]);
       }
       std::vector<TokenId>().swap(tokens_[i]);
     }
+  }
+
+  // Whether a document of its cluster was written. The cluster's first one may have been left out for its id.
+  bool RepeatsAnother(uint64_t number) const {
+    return number < is_represented_.size() && is_represented_[duplicates_->first[number]];
   }
 
   void RejectDuplicate(const std::string& id) {
@@ -191,6 +198,7 @@ class CorpusBuilder {
   const CorpusOptions& options_;
   ThreadPool& pool_;
   std::optional<DuplicateScan> duplicates_;
+  std::vector<bool> is_represented_;  // by the first of a cluster; empty without duplicates_
   std::unique_ptr<DocumentReader> reader_;
   uint64_t num_read_ = 0;
   Split split_;

@@ -118,5 +118,24 @@ TEST_F(DeduplicateTest, ACorpusIsBuiltOfTheKeptDocumentsOnly) {
   EXPECT_FALSE(FindCorpus({folder_ / "in.jsonl"}, tokenizer, folder_ / "corpus", {}).has_value());
 }
 
+TEST_F(DeduplicateTest, WhereTheFirstOfAClusterIsLeftOutForItsIdTheNextOneIsKept) {
+  WriteFileAtomically(folder_ / "in.jsonl", R"({"id":"a","text":"one text"})"
+                                            "\n"
+                                            R"({"id":"a","text":"quite another text"})"
+                                            "\n"
+                                            R"({"id":"b","text":"Quite another text"})"
+                                            "\n"
+                                            R"({"id":"c","text":"quite another TEXT"})"
+                                            "\n");
+  ThreadPool pool(2);
+  CorpusOptions options;
+  options.near_duplicates.emplace();
+  BuildCorpus({folder_ / "in.jsonl"}, ByteTokenizer(), folder_ / "corpus", options, pool);
+  const Corpus corpus(folder_ / "corpus");
+  ASSERT_EQ(corpus.num_documents(), 2u);
+  EXPECT_EQ(corpus.Info({0}).id, "a");
+  EXPECT_EQ(corpus.Info({1}).id, "b");
+}
+
 }  // namespace
 }  // namespace retro
