@@ -184,7 +184,9 @@ TEST(NearDuplicates, AsManyAreFoundAsTheBandsPromiseAndNoneFarBelowTheThreshold)
   const std::vector<double> best = BestEarlier(texts);
   double expected = 0, variance = 0, found = 0;
   for (size_t i = 0; i < texts.size(); ++i) {
-    if (best[i] < 0.7) EXPECT_EQ(first[i], i) << best[i];
+    if (best[i] < 0.7) {
+      EXPECT_EQ(first[i], i) << best[i];
+    }
     if (best[i] < 0.88) continue;  // nearer to the threshold, the estimate may fall below it
     const double chance = 1 - std::pow(1 - std::pow(best[i], 13), 9);
     expected += chance;
