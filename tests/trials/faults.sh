@@ -43,13 +43,15 @@ run[compact]='index compact --db changed'
 check[rebuild]='"$retro" -q index verify --db db' check[add]=${check[rebuild]} check[remove]=${check[rebuild]}
 check[compact]='"$retro" -q index verify --db changed'
 run[train]="train --corpus corpus --tokenizer $gguf --layers 1 --width 16 --heads 2 --seq-len 16 --batch-size 1 --steps 2 --save-every 1 --out run"
-check[train]='test ! -e run/step-000002 || "$retro" model info --model run/step-000002'
+check[train]='test ! -e run/step-000002/manifest.json || cmp run/step-000002/model.safetensors "$work/base/trained/step-000002/model.safetensors"'
 
 "$retro" -q index build --input base/more.jsonl --out base/db >/dev/null || exit 1
 cp -r base/db base/changed
 "$retro" -q index add --db base/changed --input base/docs.jsonl >/dev/null || exit 1
 "$retro" -q index remove --db base/changed --id "$id" >/dev/null || exit 1
 "$retro" -q corpus build --input base/docs.jsonl --out base/corpus --tokenizer "$gguf" >/dev/null || exit 1
+
+(cd base && "$retro" -q ${run[train]/--out run/--out trained} >/dev/null) || exit 1
 
 # One trial; false when there was no such call.
 try() {  # COMMAND CALL KIND NUMBER
