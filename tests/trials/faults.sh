@@ -28,6 +28,9 @@ readonly id=$(sed -n 's/.*"id": *"\([^"]*\)".*/\1/p;q' base/docs.jsonl)
 restore() { rm -rf now && cp -r base now; }
 fail() { failures=$((failures + 1)); echo "FAIL  $1: $2"; }
 
+# Whether a message names a path or its folder; the working folder's name is ".".
+names() { grep -qF -e "$(basename "$1")" -e "$(basename "$(dirname "$1")")" "$2" || { [ "$1" = "$work/now" ] && grep -qF ' .:' "$2"; }; }
+
 # What a command is, and how its result is checked ("old" or "new").
 declare -A run check
 run[corpus]='corpus build --input docs.jsonl --out out --tokenizer '$gguf
@@ -66,7 +69,7 @@ try() {  # COMMAND CALL KIND NUMBER
     trials=$((trials + 1))
     if [ $status -ge 128 ]; then
       fail "$name" "ended by signal $((status - 128)): $(tail -n 1 "$work/err")"
-    elif [ $status != 0 ] && ! grep -qF "$(basename "$(dirname "$path")")" "$work/err"; then
+    elif [ $status != 0 ] && ! names "$path" "$work/err"; then
       fail "$name" "failed at $path, but says: $(tail -n 1 "$work/err")"
     elif [ $status = 0 ]; then
       echo "borne $name: ${path#"$work/now/"}"
