@@ -5,8 +5,8 @@ and the ratio. Called by scripts/bench, which builds our programs first.
     compare.py --peers VENV [--llamacpp DIR] [--text FILE …] [--rounds N] [--out FILE] [CASE …]
 
 VENV holds the Python packages named in peers.py; DIR is a folder with node-llama-cpp installed. A peer that is missing is left
-out. Cases: embed, build, llm, gpt2, tokenize, search, store, train."""
-import argparse, gzip, json, os, platform, re, shutil, statistics, subprocess, sys, time
+out. Cases: embed, build, llm, gpt2, tokenize, search, store, dedup, train."""
+import argparse, collections, gzip, json, os, platform, random, re, shutil, statistics, subprocess, sys, time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -221,6 +221,55 @@ def case_search():
 def case_store():
     report("neighbour fetch, batches", "reads/s", {"ours": lambda: ours("store_benchmark", "--chunks", 2_000_000, "--dir", WORK / "store")["batches_of_1024_per_s"]},
            {"absolute": 200_000})
+
+
+def planted_duplicates(limit, words=200, share=0.2):
+    """Up to `limit` texts of `words` words; a share of them are an earlier text with 1 to 8 words replaced."""
+    chance, texts, originals = random.Random(0), [], []
+    for piece in word_pieces(words, limit):
+        if originals and chance.random() < share:
+            copy = list(originals[chance.randrange(len(originals))])
+            for _ in range(chance.randint(1, 8)):
+                copy[chance.randrange(words)] = chance.choice(piece.split())
+            texts.append(" ".join(copy))
+        else:
+            originals.append(piece.split())
+            texts.append(piece)
+    return texts
+
+
+def best_earlier(texts, ngram=5):
+    """For each text the exact Jaccard similarity of its word n-grams to those of the most similar earlier text."""
+    holders, sizes, best = collections.defaultdict(list), [], []
+    for number, text in enumerate(texts):
+        words = text.lower().split()
+        shingles = {" ".join(words[i:i + ngram]) for i in range(max(1, len(words) - ngram + 1))}
+        common = collections.Counter(other for shingle in shingles for other in holders[shingle])
+        best.append(max((n / (len(shingles) + sizes[other] - n) for other, n in common.items()), default=0.0))
+        sizes.append(len(shingles))
+        for shingle in shingles:
+            holders[shingle].append(number)
+    return best
+
+
+def case_dedup():
+    """128 permutations, threshold 0.8, one thread each. Recall: of the texts with an earlier one that is at least so similar."""
+    path, dropped = WORK / "dedup.jsonl", {}
+    texts = planted_duplicates(20_000)
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+
+    def measure(name, result):
+        dropped[name] = set(result["dropped"])
+        return result["docs_per_s"]
+    report("near duplicates", "docs/s", {
+        "ours": lambda: measure("ours", ours("dedup_benchmark", "--input", path)),
+        "datasketch": lambda: measure("datasketch", peer("dedup", "--docs", path))}, {"datasketch": 10})
+    similarity = best_earlier(texts)
+    wanted = {i for i, s in enumerate(similarity) if s >= 0.8}
+    dropped["ours, --exact"] = set(ours("dedup_benchmark", "--input", path, "--reps", 1, "--exact")["dropped"])
+    for name, found in dropped.items():
+        print(f"  {name}: {len(found & wanted)} of {len(wanted)} duplicates found (recall {len(found & wanted) / len(wanted):.4f}), "
+              f"{len(found - wanted)} others dropped, the least similar at {min((similarity[i] for i in found), default=0):.3f}")
 
 
 def case_train():

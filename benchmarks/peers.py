@@ -6,10 +6,11 @@
     peers.py wordpiece --tokenizer FILE --docs FILE                              MB/s
     peers.py tiktoken  --tokenizer FILE --docs FILE                              MB/s (the same vocabulary and merges)
     peers.py train   --config A|A3|B --engine retro-pytorch|hf                   tokens/s of a training step, peak memory
+    peers.py dedup   --docs FILE                                                 documents/s, which were dropped
     peers.py search  --vectors FILE --queries FILE --factory STRING              queries/s at recall@10 >= 0.9
 
 Needs, in the environment that runs it: torch, transformers, sentence-transformers, onnxruntime, onnx, onnxscript, ctranslate2,
-tokenizers, tiktoken, faiss-cpu, retro-pytorch, numpy."""
+tokenizers, tiktoken, faiss-cpu, retro-pytorch, datasketch, numpy."""
 import argparse, json, os, statistics, sys, time
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -155,6 +156,26 @@ def tiktoken(a):
     return {"mb_per_s": megabytes / seconds(lambda: encoding.encode_ordinary_batch(docs, num_threads=1))}
 
 
+def dedup(a):
+    """Each document is looked up among those that were kept before it, and kept if none is similar."""
+    from datasketch import MinHash, MinHashLSH
+    docs = [json.loads(line)["text"] for line in open(a.docs, encoding="utf-8")]
+    dropped = []
+
+    def work():
+        dropped.clear()
+        index, kept = MinHashLSH(threshold=0.8, num_perm=128), {}
+        words = [doc.lower().split() for doc in docs]
+        shingles = [[" ".join(w[i:i + 5]).encode() for i in range(max(1, len(w) - 4))] for w in words]
+        for number, signature in enumerate(MinHash.bulk(shingles, num_perm=128)):
+            if any(signature.jaccard(kept[other]) >= 0.8 for other in index.query(signature)):
+                dropped.append(number)
+            else:
+                index.insert(number, signature)
+                kept[number] = signature
+    return {"docs_per_s": len(docs) / seconds(work, 1), "dropped": dropped}
+
+
 def search(a):
     import faiss
     import numpy as np
@@ -219,7 +240,7 @@ def train(a):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = {f.__name__: f for f in (embed, gpt2, wordpiece, tiktoken, search, train)}
+    commands = {f.__name__: f for f in (embed, gpt2, wordpiece, tiktoken, dedup, search, train)}
     parser.add_argument("what", choices=commands)
     for name in ("model", "texts", "engine", "onnx", "tokenizer", "docs", "vectors", "queries", "factory", "config"):
         parser.add_argument("--" + name)

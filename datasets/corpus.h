@@ -12,6 +12,7 @@
 #include "core/ids.h"
 #include "core/manifest.h"
 #include "datasets/document.h"
+#include "datasets/near_duplicates.h"
 #include "datasets/tokenizer.h"
 
 namespace retro {
@@ -27,6 +28,8 @@ struct CorpusOptions {
   size_t memory_bytes = size_t{256} << 20;  // bound on documents held at once
   bool append_eos = false;                  // one end-of-text token after each document (for training)
   enum class Duplicates { kSkip, kStop } on_duplicate_id = Duplicates::kSkip;
+  // Where set, documents that nearly repeat an earlier one are left out; the inputs are read twice for it.
+  std::optional<NearDuplicateOptions> near_duplicates = {};
   ReaderOptions reader = {};
 };
 

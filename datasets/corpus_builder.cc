@@ -1,17 +1,17 @@
 // BuildCorpus: one thread reads ahead while the pool encodes, and the shards are written in the order of the documents.
 #include <algorithm>
-#include <future>
 #include <map>
 #include <optional>
 
 #include "core/error.h"
-#include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "core/staged_folder.h"
 #include "core/thread_pool.h"
 #include "datasets/corpus.h"
 #include "datasets/corpus_shard.h"
+#include "datasets/deduplicate.h"
+#include "datasets/document_batches.h"
 #include "datasets/document_ids.h"
 #include "datasets/document_reader.h"
 #include "datasets/split.h"
@@ -69,6 +69,8 @@ class CorpusBuilder {
         folder_(folder),
         options_(options),
         pool_(pool),
+        duplicates_(FindDuplicates(files, options, pool)),
+        is_represented_(duplicates_ ? duplicates_->first.size() : 0),
         reader_(OpenDocuments(files, options.reader)),
         split_(options.valid_fraction, options.test_fraction, options.seed),
         log_(options.reader.on_bad_input, report_),
@@ -79,14 +81,13 @@ class CorpusBuilder {
   }
 
   void Run() {
-    std::vector<Document> batch = ReadBatch();
-    while (!batch.empty()) {
-      std::future<std::vector<Document>> next = std::async(std::launch::async, [this] { return ReadBatch(); });
+    DocumentBatches batches(*reader_, options_.memory_bytes / kBatchesInMemory);
+    for (std::vector<Document> batch = batches.Next(); !batch.empty(); batch = batches.Next()) {
       Encode(batch);
       Write(batch);
-      batch = next.get();
-      ShowProgress();
+      ShowProgress(batches.bytes_read());
     }
+    if (duplicates_) duplicates_->RequireSame(reader_->report());
     for (PartWriter& writer : writers_) writer.Finish();
     progress_.Finish();
   }
@@ -126,6 +127,12 @@ class CorpusBuilder {
   }
 
  private:
+  static std::optional<DuplicateScan> FindDuplicates(const std::vector<fs::path>& files, const CorpusOptions& options,
+                                                     ThreadPool& pool) {
+    if (!options.near_duplicates) return std::nullopt;
+    return ScanForDuplicates(files, *options.near_duplicates, options.reader, options.memory_bytes, pool);
+  }
+
   static uint64_t TotalMegabytes(const std::vector<fs::path>& files) {
     uint64_t bytes = 0;
     for (const fs::path& file : files) {
@@ -137,24 +144,10 @@ class CorpusBuilder {
     return bytes / kMegabyte;
   }
 
-  void ShowProgress() {
-    const uint64_t megabytes = reader_->report().bytes_read / kMegabyte;
+  void ShowProgress(uint64_t bytes_read) {
+    const uint64_t megabytes = bytes_read / kMegabyte;
     progress_.Add(megabytes - shown_megabytes_);
     shown_megabytes_ = megabytes;
-  }
-
-  std::vector<Document> ReadBatch() {
-    std::vector<Document> batch;
-    const size_t limit = options_.memory_bytes / kBatchesInMemory;
-    size_t bytes = 0;
-    do {
-      ThrowIfInterrupted();
-      Document document;
-      if (!reader_->Next(document)) break;
-      bytes += sizeof(Document) + document.text.size();
-      batch.push_back(std::move(document));
-    } while (bytes < limit);
-    return batch;
   }
 
   // tokens_[i] become those of batch[i].
@@ -170,17 +163,26 @@ class CorpusBuilder {
   void Write(std::vector<Document>& batch) {
     for (size_t i = 0; i < batch.size(); ++i) {
       Document& document = batch[i];
-      if (!ids_.Insert(document.id)) {
+      const uint64_t number = num_read_++;
+      if (RepeatsAnother(number)) {
+        log_.Count("near duplicate", fmt::format("document \"{}\"", document.id), "an earlier document is kept");
+      } else if (!ids_.Insert(document.id)) {
         RejectDuplicate(document.id);
       } else if (tokens_[i].empty()) {
         log_.Add("no tokens", fmt::format("document \"{}\"", document.id), "the tokenizer made none of its text");
       } else {
         text_bytes_ += document.text.size();
+        if (number < is_represented_.size()) is_represented_[duplicates_->first[number]] = true;
         writers_[static_cast<size_t>(split_.PartOf(document.id))].Append(
             {document.id, document.title, document.source, document.url, document.licence}, tokens_[i]);
       }
       std::vector<TokenId>().swap(tokens_[i]);
     }
+  }
+
+  // Whether a document of its cluster was written. The cluster's first one may have been left out for its id.
+  bool RepeatsAnother(uint64_t number) const {
+    return number < is_represented_.size() && is_represented_[duplicates_->first[number]];
   }
 
   void RejectDuplicate(const std::string& id) {
@@ -195,7 +197,10 @@ class CorpusBuilder {
   fs::path folder_;
   const CorpusOptions& options_;
   ThreadPool& pool_;
+  std::optional<DuplicateScan> duplicates_;
+  std::vector<bool> is_represented_;  // by the first of a cluster; empty without duplicates_
   std::unique_ptr<DocumentReader> reader_;
+  uint64_t num_read_ = 0;
   Split split_;
   ReaderReport report_;
   ProblemLog log_;
@@ -213,16 +218,25 @@ nlohmann::json OptionsJson(const std::vector<fs::path>& files, const CorpusOptio
   for (const fs::path& file : files) names.push_back(file.string());
   const bool stop_on_bad = options.reader.on_bad_input == BadInput::kStop;
   const bool stop_on_duplicate = options.on_duplicate_id == CorpusOptions::Duplicates::kStop;
-  return {{"files", names},
-          {"valid_fraction", options.valid_fraction},
-          {"test_fraction", options.test_fraction},
-          {"seed", options.seed},
-          {"max_shard_tokens", options.max_shard_tokens},
-          {"append_eos", options.append_eos},
-          {"on_duplicate_id", stop_on_duplicate ? "stop" : "skip"},
-          {"on_bad_input", stop_on_bad ? "stop" : "skip"},
-          {"max_line_bytes", options.reader.max_line_bytes},
-          {"max_unpack_ratio", options.reader.max_unpack_ratio}};
+  nlohmann::json json = {{"files", names},
+                         {"valid_fraction", options.valid_fraction},
+                         {"test_fraction", options.test_fraction},
+                         {"seed", options.seed},
+                         {"max_shard_tokens", options.max_shard_tokens},
+                         {"append_eos", options.append_eos},
+                         {"on_duplicate_id", stop_on_duplicate ? "stop" : "skip"},
+                         {"on_bad_input", stop_on_bad ? "stop" : "skip"},
+                         {"max_line_bytes", options.reader.max_line_bytes},
+                         {"max_unpack_ratio", options.reader.max_unpack_ratio}};
+  // Only where asked for: a corpus made before there was the option is the one that is wanted without it.
+  if (const auto& near = options.near_duplicates) {
+    json["near_duplicates"] = {{"threshold", near->threshold},
+                               {"permutations", near->num_permutations},
+                               {"ngram", near->ngram},
+                               {"seed", near->seed},
+                               {"exact", near->exact}};
+  }
+  return json;
 }
 
 bool SameContents(const nlohmann::json& inputs, const std::vector<fs::path>& files) {

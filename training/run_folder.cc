@@ -66,7 +66,8 @@ void RefuseForeign(const fs::path& folder) {
     Throw(ErrorCode::kInvalidArgument, "--out {}: is not a folder; give another one", folder.string());
   }
   for (const fs::path& entry : Entries(folder)) {
-    if (entry.filename() != "lock") {
+    // A run that was killed as it began leaves no more than these.
+    if (entry.filename() != "lock" && entry.filename() != std::string(kOptions) + ".tmp") {
       Throw(ErrorCode::kInvalidArgument,
             "--out {}: holds files that no training run made; give a new or an empty folder", folder.string());
     }
