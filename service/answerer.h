@@ -23,9 +23,11 @@ struct AnswerOptions {
   // kOff: from the decoder's own memory, without sources. With cross-attention the prompt's chunks attend to the
   // question's passages, later ones to the neighbours of their own text.
   RetrievalMode retrieval = RetrievalMode::kPrompt;
-  int k = 3;                      // passages of the question, and neighbours of a later chunk
-  int64_t retrieval_step = 0;     // as GenerationOptions::retrieval_step
-  int nprobe = 0;                 // 0: as chosen when the index was built
+  int k = 3;                   // passages of the question, and neighbours of a later chunk
+  int64_t retrieval_step = 0;  // as GenerationOptions::retrieval_step
+  int nprobe = 0;              // 0: as chosen when the index was built
+  // Of the search for the question's passages; chunks of a text find their neighbours by embedding.
+  LexicalMode lexical = LexicalMode::kOff;
   bool with_continuation = true;  // a passage goes on to the end of the chunk after it
   // Cosine of question and best passage below which the database is taken to hold no answer; how it was chosen is told
   // in docs/results.md. -1: never.
