@@ -15,6 +15,7 @@
 #include "core/npy.h"
 #include "core/record_file.h"
 #include "core/thread_pool.h"
+#include "retriever/half_embeddings.h"
 #include "retriever/reranked_search.h"
 
 namespace retro {

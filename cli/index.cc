@@ -16,7 +16,7 @@ struct BuildOptions {
   std::vector<std::string> inputs;
   std::string out, encoder, tokenizer;
   uint64_t memory_mb = 1024;
-  bool keep_embeddings = false, drop_embeddings = false, stop_on_bad_input = false;
+  bool drop_embeddings = false, stop_on_bad_input = false;
   IndexOptions index;
 };
 
@@ -24,7 +24,6 @@ void CompleteOptions(BuildOptions& options) {
   IndexOptions& index = options.index;
   index.memory_bytes = options.memory_mb << 20;
   index.corpus.memory_bytes = std::min<size_t>(index.corpus.memory_bytes, index.memory_bytes / 4);
-  if (options.keep_embeddings) index.keep_embeddings = true;
   if (options.drop_embeddings) index.keep_embeddings = false;
   if (options.stop_on_bad_input) index.corpus.reader.on_bad_input = BadInput::kStop;
   index.made_with = {{"encoder", AbsolutePath(options.encoder)}, {"tokenizer", AbsolutePath(options.tokenizer)}};
@@ -40,6 +39,14 @@ void Print(const std::string& folder, const nlohmann::json& stats) {
       index.at("nprobe").dump(), index.at("rerank_factor").dump(), index.at("recall_at_10").get<double>(),
       index.at("recall_measured").get<bool>() ? " (measured on held-out queries)" : " (exact search)");
   if (stats.at("generation") == 0) return;
+  for (const nlohmann::json& part : stats.at("parts")) {
+    if (part.at("search").is_null()) continue;
+    const nlohmann::json& search = part.at("search");
+    std::cout << fmt::format("{} tuned: nprobe {}, efSearch {}, rerank factor {}, recall@{} {:.3f}, {:.2f} ms\n",
+                             part.at("name").get<std::string>(), search.at("nprobe").dump(),
+                             search.at("ef_search").dump(), search.at("rerank_factor").dump(), search.at("k").dump(),
+                             search.at("recall").get<double>(), search.at("median_ms").get<double>());
+  }
   std::cout << fmt::format("generation {}: {} parts, {} documents removed\n", stats.at("generation").dump(),
                            stats.at("parts").size(), stats.at("removed").at("documents").dump());
 }
@@ -74,13 +81,12 @@ void AddBuild(CLI::App& index, const GlobalOptions& globals) {
       ->envname("RETRO_MODEL");
   build->add_option("--chunk-len", options->index.chunk_len, "Tokens of a chunk")->capture_default_str();
   build->add_option("--factory", options->index.factory, "FAISS index string; default: chosen by the number of chunks");
-  auto* keep =
-      build->add_flag("--keep-embeddings", options->keep_embeddings,
-                      "Keep the embeddings in half precision and order what the index finds by exact distance; "
-                      "the default for product-quantized indexes");
+  auto* keep = AddKeepOption(*build, options->index);
   build->add_flag("--drop-embeddings", options->drop_embeddings, "Never keep them")->excludes(keep);
   build->add_flag("--embed-title", options->index.embed_title,
                   "Put the document's title before the text that is embedded");
+  build->add_flag("--lexical", options->index.lexical,
+                  "Also make a lexical index of the chunks' words, for retro search --lexical");
   build->add_option("--memory", options->memory_mb, "MiB that a stage may hold besides the index itself")
       ->check(CLI::Range(64, 1 << 22))
       ->capture_default_str();
@@ -163,6 +169,22 @@ void AddStats(CLI::App& index, const GlobalOptions& globals) {
 
 }  // namespace
 
+CLI::Option* AddKeepOption(CLI::App& command, IndexOptions& options) {
+  return command
+      .add_option_function<std::string>(
+          "--keep-embeddings",
+          [&options](const std::string& precision) {
+            options.keep_embeddings = true;
+            options.embedding_precision = precision == "int8" ? EmbeddingPrecision::kInt8 : EmbeddingPrecision::kHalf;
+          },
+          "Keep the embeddings, in half precision or in 8 bits (half the disk), and order what the index finds by "
+          "their "
+          "distance; half is the default for product-quantized indexes")
+      ->expected(0, 1)
+      ->default_str("half")
+      ->check(CLI::IsMember(std::vector<std::string>{"half", "int8"}));
+}
+
 std::string AbsolutePath(const std::string& path) {
   return std::filesystem::absolute(path).lexically_normal().string();
 }
@@ -174,6 +196,8 @@ void AddIndex(CLI::App& app, const GlobalOptions& globals) {
   AddStats(*index, globals);
   AddIndexChanges(*index, globals);
   AddIndexTransfer(*index, globals);
+  AddIndexTune(*index, globals);
+  AddIndexPlan(*index, globals);
 }
 
 }  // namespace retro::cli

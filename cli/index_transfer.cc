@@ -79,14 +79,12 @@ void AddExport(CLI::App& index, const GlobalOptions& globals) {
 struct ImportCommand {
   std::string input, embeddings, out, encoder, tokenizer;
   uint64_t memory_mb = 1024;
-  bool keep_embeddings = false;
   ImportOptions import;
 };
 
 void Import(ImportCommand options, const GlobalOptions& globals) {
   IndexOptions& index = options.import.index;
   index.memory_bytes = options.memory_mb << 20;
-  if (options.keep_embeddings) index.keep_embeddings = true;
   index.made_with = {{"encoder", AbsolutePath(options.encoder)}, {"tokenizer", AbsolutePath(options.tokenizer)}};
   const auto tokenizer = LoadTokenizer(options.tokenizer);
   const Embedder embedder(options.encoder);
@@ -117,8 +115,8 @@ void AddImport(CLI::App& index, const GlobalOptions& globals) {
   command->add_option("--chunk-len", options->import.index.chunk_len, "Tokens of a chunk")->capture_default_str();
   command->add_option("--factory", options->import.index.factory,
                       "FAISS index string; default: chosen by the number of chunks");
-  command->add_flag("--keep-embeddings", options->keep_embeddings,
-                    "Keep the embeddings in half precision; the default for product-quantized indexes");
+  AddKeepOption(*command, options->import.index);
+  command->add_flag("--lexical", options->import.index.lexical, "Also make a lexical index of the chunks' words");
   command->add_flag("--embed-title", options->import.index.embed_title,
                     "The embeddings are of texts with the document's title before them");
   command->add_option("--check-chunks", options->import.check_chunks, "Chunks to embed here and compare; 0: none")

@@ -1,10 +1,11 @@
-// retro index add|remove|compact: a database changed without building it again.
+// retro index add|remove|compact|lexical: a database changed without building it again.
 #include <iostream>
 
 #include "cli/index.h"
 #include "cli/open.h"
 #include "core/error.h"
 #include "index-builder/database_updater.h"
+#include "index-builder/lexical_builder.h"
 
 namespace retro::cli {
 namespace {
@@ -64,6 +65,14 @@ void Compact(const ChangeOptions& options, const GlobalOptions& globals) {
          globals);
 }
 
+void Lexical(const ChangeOptions& options, const GlobalOptions& globals) {
+  const auto tokenizer = OpenTokenizer(options.database);
+  ThreadPool pool(globals.num_threads);
+  const UpdateReport report = AddLexicalIndex(options.database.db, *tokenizer, options.update(), pool);
+  Report(options.database.db, report,
+         report.changed ? "lexical index made" : "has a lexical index already, nothing to do", globals);
+}
+
 void AddMemoryOption(CLI::App& command, ChangeOptions& options) {
   command.add_option("--memory", options.memory_mb, "MiB that a stage may hold besides the index itself")
       ->check(CLI::Range(64, 1 << 22))
@@ -108,12 +117,26 @@ void AddCompact(CLI::App& index, const GlobalOptions& globals) {
   compact->callback([options, &globals] { Compact(*options, globals); });
 }
 
+void AddLexical(CLI::App& index, const GlobalOptions& globals) {
+  auto* lexical = index.add_subcommand(
+      "lexical",
+      "Give a database a lexical index of its chunks' words (BM25), for --lexical of retro search, ask, serve and eval "
+      "qa; what is added later has one too");
+  auto options = std::make_shared<ChangeOptions>();
+  lexical->add_option("--db", options->database.db, "The retrieval database")->required();
+  lexical->add_option("--tokenizer", options->database.tokenizer,
+                      "Tokenizer of the chunks; default: the one that it was built with");
+  AddMemoryOption(*lexical, *options);
+  lexical->callback([options, &globals] { Lexical(*options, globals); });
+}
+
 }  // namespace
 
 void AddIndexChanges(CLI::App& index, const GlobalOptions& globals) {
   AddAdd(index, globals);
   AddRemove(index, globals);
   AddCompact(index, globals);
+  AddLexical(index, globals);
 }
 
 }  // namespace retro::cli

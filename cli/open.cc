@@ -1,5 +1,7 @@
 #include "cli/open.h"
 
+#include <map>
+
 #include "core/error.h"
 #include "model/load_tokenizer.h"
 #include "retriever/generation.h"
@@ -24,6 +26,14 @@ std::string GivenOrRecorded(const std::string& given, const std::string& db, con
 void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options, bool required) {
   AddOpenOptions(command, options, required);
   command.add_option("--k", options.search.k, "Passages to retrieve")->capture_default_str();
+  const std::map<std::string, LexicalMode> modes = {
+      {"off", LexicalMode::kOff}, {"only", LexicalMode::kOnly}, {"fuse", LexicalMode::kFuse}};
+  command
+      .add_option_function<std::string>(
+          "--lexical", [&options, modes](const std::string& name) { options.search.lexical = modes.at(name); },
+          "Rank by words (BM25): off, only, fuse (with the ranking by embeddings); the database needs a lexical index "
+          "(retro index lexical); default: off")
+      ->check(CLI::IsMember(std::vector<std::string>{"off", "only", "fuse"}));
 }
 
 void AddFolderOptions(CLI::App& command, DatabaseOptions& options, bool required) {

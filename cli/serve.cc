@@ -86,6 +86,7 @@ ServedModel OpenServed(Options& options, ThreadPool& pool, size_t num_threads) {
   served.answer.k = answering.database.search.k;
   served.answer.nprobe = answering.database.search.nprobe;
   served.answer.prompt_form = PromptFormFor(answering.adapter);
+  served.answer.lexical = answering.database.search.lexical;
   const auto suitable = model.decoder->config().retro ? RetrievalMode::kBoth : RetrievalMode::kPrompt;
   served.answer.retrieval = answering.retrieval.value_or(suitable);
   if (answering.database.db.empty()) served.answer.retrieval = RetrievalMode::kOff;

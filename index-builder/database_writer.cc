@@ -20,7 +20,7 @@ constexpr const char* kPartsFolder = "parts";
 constexpr const char* kRemovedFolder = "removed";
 constexpr const char* kBuilding = ".building";
 // What a build puts beside its manifest.
-constexpr const char* kBuiltNames[] = {"chunks", "embeddings", "vectors.index", "corpus"};
+constexpr const char* kBuiltNames[] = {"chunks", "embeddings", "embeddings8", "vectors.index", "lexical", "corpus"};
 
 void RemoveAll(const fs::path& path) {
   std::error_code error;
@@ -78,7 +78,7 @@ DatabaseGeneration DatabaseWriter::Begin() {
   GenerationPart& part = next.parts.front();
   part.name = PartName(0);
   part.folder = folder_ / part.name;
-  LinkIntoPart(part.folder);
+  LinkPart(folder_, part.folder);
   next.manifest.stages = {};
   next.manifest.counts.erase("seconds");
   Step("links");
@@ -86,12 +86,12 @@ DatabaseGeneration DatabaseWriter::Begin() {
 }
 
 // The manifest comes last: a part without one is no part.
-void DatabaseWriter::LinkIntoPart(const fs::path& part) const {
-  RemoveAll(part);
-  MakeDirectories(part);
-  for (const char* name : kBuiltNames) LinkTree(folder_ / name, part / name);
-  LinkOrCopy(folder_ / kManifestFile, part / kManifestFile);
-  SyncDirectory(part);
+void DatabaseWriter::LinkPart(const fs::path& from, const fs::path& to) const {
+  RemoveAll(to);
+  MakeDirectories(to);
+  for (const char* name : kBuiltNames) LinkTree(from / name, to / name);
+  LinkOrCopy(from / kManifestFile, to / kManifestFile);
+  SyncDirectory(to);
 }
 
 void DatabaseWriter::AddNextPart(DatabaseGeneration& next, const Manifest& manifest) const {

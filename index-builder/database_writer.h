@@ -32,6 +32,9 @@ class DatabaseWriter {
   // The current generation to change. A database as it was built becomes part 0 of it: its files get a second name
   // under parts/000000 and are not copied, where the file system can do that.
   DatabaseGeneration Begin();
+  // Gives the files of a part second names in `to`, which is made anew; the manifest comes last. Copies where the file
+  // system has no hard links.
+  void LinkPart(const std::filesystem::path& from, const std::filesystem::path& to) const;
   // Adds the finished folder NextPart() to a generation.
   void AddNextPart(DatabaseGeneration& next, const Manifest& manifest) const;
   // Numbers the generation and puts it in the place of the current one.
@@ -48,7 +51,6 @@ class DatabaseWriter {
 
  private:
   uint64_t CleanUpParts(bool keep_next) const;
-  void LinkIntoPart(const std::filesystem::path& part) const;
 
   std::filesystem::path folder_;
   StepFunction on_step_;

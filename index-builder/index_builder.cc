@@ -11,6 +11,7 @@
 #include "core/thread_pool.h"
 #include "index-builder/chunk_stage.h"
 #include "index-builder/embedding_stage.h"
+#include "index-builder/lexical_builder.h"
 #include "index-builder/part_index.h"
 #include "retriever/chunk_store.h"
 #include "retriever/generation.h"
@@ -28,6 +29,8 @@ constexpr const char* kCorpusFolder = "corpus";
 constexpr const char* kChunksFolder = "chunks";
 constexpr const char* kEmbeddingsFolder = "embeddings";
 constexpr const char* kIndexFile = "vectors.index";
+constexpr const char* kInt8Folder = "embeddings8";
+constexpr const char* kLexicalFolder = "lexical";
 
 bool IsCorpusFolder(const std::vector<fs::path>& inputs) {
   return inputs.size() == 1 && fs::is_directory(inputs[0]) && Manifest::Exists(inputs[0]);
@@ -127,7 +130,8 @@ class IndexBuilder {
         return;
       }
     }
-    for (const char* name : {kChunksFolder, kEmbeddingsFolder, kIndexFile, kStateFolder, "manifest.json"}) {
+    for (const char* name :
+         {kChunksFolder, kEmbeddingsFolder, kInt8Folder, kIndexFile, kLexicalFolder, kStateFolder, "manifest.json"}) {
       RemoveFolder(folder_ / name);
     }
     MakeDirectories(state);
@@ -164,6 +168,10 @@ class IndexBuilder {
     });
     Stage("index", [&] { WriteIndex(); });
     Stage("recall", [&] { Recall(); });
+    if (KeepsInt8()) Stage("int8", [&] { KeepEmbeddings(folder_, embedder_.dim(), options_); });
+    if (options_.lexical) {
+      Stage("lexical", [&] { WriteLexicalIndex(folder_, tokenizer_, options_.memory_bytes, pool_); });
+    }
     WriteManifest();
   }
 
@@ -186,6 +194,10 @@ class IndexBuilder {
     state_.counts["chunks"] = chunks;
   }
 
+  bool KeepsInt8() const {
+    return state_.counts.at("index").at("rerank") && options_.embedding_precision == EmbeddingPrecision::kInt8;
+  }
+
   void WriteIndex() {
     state_.counts["index"] = WritePartIndex(folder_, embedder_.dim(), options_);
     state_.AddFile(folder_, kIndexFile);
@@ -203,14 +215,18 @@ class IndexBuilder {
     manifest.stages.push_back("manifest");
     manifest.counts["made_with"] = options_.made_with;
     manifest.AddFile(folder_, kChunksFolder);
-    if (manifest.counts["index"]["rerank"]) manifest.AddFile(folder_, kEmbeddingsFolder);
+    if (manifest.counts["index"]["rerank"]) {
+      manifest.AddFile(folder_, EmbeddingsFolderName(options_.embedding_precision));
+    }
+    if (options_.lexical) manifest.AddFile(folder_, kLexicalFolder);
     manifest.Save(folder_);
     Step("manifest");
   }
 
   void RemoveLeftovers(const Manifest& finished) const {
     RemoveFolder(folder_ / kStateFolder);
-    if (!finished.counts.at("index").at("rerank")) RemoveFolder(folder_ / kEmbeddingsFolder);
+    const bool keeps_half = options_.embedding_precision == EmbeddingPrecision::kHalf;
+    if (!finished.counts.at("index").at("rerank") || !keeps_half) RemoveFolder(folder_ / kEmbeddingsFolder);
   }
 
   const Tokenizer& tokenizer_;

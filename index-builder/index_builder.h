@@ -4,7 +4,9 @@
 //
 //   chunks/            the chunks' tokens and documents (retriever/chunk_store.h)
 //   embeddings/        block-00000.embeddings ..., kept when asked for or when the index needs them for re-ranking
+//   embeddings8/       instead of these, when 8 bits are asked for
 //   vectors.index      row i is ChunkId i
+//   lexical/           when asked for: the words of the chunks (retriever/lexical_index.h)
 //   corpus/            when the input was documents: the tokenized corpus, with a manifest of its own
 //   manifest.json      kind "retrieval database"; docs/formats.md has its fields
 #pragma once
@@ -22,6 +24,7 @@
 #include "datasets/corpus.h"
 #include "datasets/tokenizer.h"
 #include "retriever/embedder.h"
+#include "retriever/stored_embeddings.h"
 
 namespace retro {
 
@@ -33,7 +36,10 @@ struct IndexOptions {
   // Keep the embeddings in half precision (2 * dim bytes a chunk) to re-rank what the index finds exactly. Not set:
   // kept for an index of product-quantized codes, which finds under half of the true neighbours without them.
   std::optional<bool> keep_embeddings = {};
+  // How they are kept: in 8 bits they take half the disk (retriever/int8_embeddings.h).
+  EmbeddingPrecision embedding_precision = EmbeddingPrecision::kHalf;
   bool embed_title = false;  // the document's title before the text that is embedded (the RETRO paper does not)
+  bool lexical = false;      // make a lexical index as well (retriever/lexical_index.h)
   // Bound on what a stage holds besides the index itself: the training sample and the blocks of embeddings.
   size_t memory_bytes = size_t{1} << 30;
   uint32_t block_chunks = 4096;  // the unit of embedding work: what a kill can lose

@@ -7,6 +7,7 @@
 #include "index-builder/vector_stage.h"
 #include "retriever/chunk_store.h"
 #include "retriever/half_embeddings.h"
+#include "retriever/int8_embeddings.h"
 
 namespace retro {
 namespace fs = std::filesystem;
@@ -28,6 +29,14 @@ void LogRecall(const RecallCurve& curve, double target) {
 
 }  // namespace
 
+const char* KeepEmbeddings(const fs::path& folder, int64_t dim, const IndexOptions& options) {
+  const char* name = EmbeddingsFolderName(options.embedding_precision);
+  if (options.embedding_precision == EmbeddingPrecision::kInt8) {
+    WriteInt8Embeddings(HalfEmbeddings(folder / kEmbeddingsFolder, dim), folder / name);
+  }
+  return name;
+}
+
 nlohmann::json OptionsToJson(const IndexOptions& options) {
   nlohmann::json json = {{"chunk_len", options.chunk_len},
                          {"factory", options.factory},
@@ -38,6 +47,9 @@ nlohmann::json OptionsToJson(const IndexOptions& options) {
                          {"recall_queries", options.recall_queries},
                          {"target_recall", options.target_recall},
                          {"seed", options.seed}};
+  // Left out by default, so that older databases keep agreeing.
+  if (options.lexical) json["lexical"] = true;
+  if (options.embedding_precision == EmbeddingPrecision::kInt8) json["embedding_precision"] = "int8";
   if (options.keep_embeddings.has_value()) json["keep_embeddings"] = *options.keep_embeddings;
   return json;
 }
@@ -55,6 +67,8 @@ IndexOptions OptionsFromJson(const fs::path& folder, const nlohmann::json& json)
     options.recall_queries = json.value("recall_queries", options.recall_queries);
     options.target_recall = json.value("target_recall", options.target_recall);
     options.seed = json.value("seed", options.seed);
+    options.lexical = json.value("lexical", options.lexical);
+    if (json.value("embedding_precision", "") == "int8") options.embedding_precision = EmbeddingPrecision::kInt8;
   } catch (const nlohmann::json::exception& error) {
     Throw(ErrorCode::kCorruption, "{}: the manifest's options cannot be read ({}); restore the database from a copy",
           folder.string(), error.what());

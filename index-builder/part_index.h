@@ -22,6 +22,10 @@ nlohmann::json Fingerprints(const Tokenizer& tokenizer, const Embedder& embedder
 // training_vectors, rerank. Throws Error as BuildVectorIndex does, kIo.
 nlohmann::json WritePartIndex(const std::filesystem::path& folder, int64_t dim, const IndexOptions& options);
 
+// Puts FOLDER/embeddings into the form in which they are kept, when a part is built but for that, and returns the name
+// of the folder that has it. Throws Error(kIo), kUnavailable when interrupted.
+const char* KeepEmbeddings(const std::filesystem::path& folder, int64_t dim, const IndexOptions& options);
+
 // Measures the search and adds the setting that reaches options.target_recall to `figures`, what WritePartIndex
 // returned. Needs FOLDER/chunks and FOLDER/embeddings. REQUIRES: the checksum of vectors.index was verified
 void MeasurePartIndex(const std::filesystem::path& folder, const Tokenizer& tokenizer, const Embedder& embedder,

@@ -3,6 +3,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "index-builder/lexical_builder.h"
 #include "index-builder/part_index.h"
 #include "retriever/generation.h"
 #include "retriever/half_embeddings.h"
@@ -36,6 +37,7 @@ Manifest FinishPart(const fs::path& folder, const nlohmann::json& counts, const 
   nlohmann::json figures = WritePartIndex(folder, embedder.dim(), options);
   MeasurePartIndex(folder, tokenizer, embedder, options, figures, pool);
   if (options.on_step) options.on_step("index");
+  if (options.lexical) WriteLexicalIndex(folder, tokenizer, options.memory_bytes, pool);
   const bool keep = figures.at("rerank");
   Manifest manifest;
   manifest.kind = kDatabaseKind;
@@ -47,9 +49,10 @@ Manifest FinishPart(const fs::path& folder, const nlohmann::json& counts, const 
   manifest.stages = {stage};
   manifest.AddFile(folder, "chunks");
   manifest.AddFile(folder, "vectors.index");
-  if (keep) {
-    manifest.AddFile(folder, "embeddings");
-  } else {
+  if (options.lexical) manifest.AddFile(folder, "lexical");
+  const std::string kept = keep ? KeepEmbeddings(folder, embedder.dim(), options) : "";
+  if (keep) manifest.AddFile(folder, kept);
+  if (kept != "embeddings") {
     std::error_code error;
     fs::remove_all(folder / "embeddings", error);
     if (error) ThrowErrno(error.value(), "remove", (folder / "embeddings").string());

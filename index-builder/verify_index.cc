@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -18,8 +19,9 @@
 #include "index-builder/sample.h"
 #include "retriever/chunk_store.h"
 #include "retriever/generation.h"
-#include "retriever/half_embeddings.h"
+#include "retriever/lexical_index.h"
 #include "retriever/reranked_search.h"
+#include "retriever/stored_embeddings.h"
 #include "retriever/vector_index.h"
 
 namespace retro {
@@ -32,6 +34,8 @@ constexpr int kFoundAmong = 10;
 // Squared distance between a stored row and the same text embedded now: rounding to half precision and another order
 // of sums stay far below it, another text far above.
 constexpr float kSameEmbedding = 1e-4f;
+// The same where rows are kept in 8 bits.
+constexpr float kSameInt8Embedding = 1e-3f;
 // Of a sample searched in the index: an approximate one misses some.
 constexpr double kFoundShare = 0.8;
 
@@ -75,13 +79,21 @@ class DatabaseAudit {
         pool_(pool),
         chunks_(folder / "chunks"),
         index_(VectorIndex::Load(folder / "vectors.index")) {
-    if (HasFilesBelow(manifest, "embeddings")) embeddings_.emplace(folder / "embeddings", index_.dim());
+    for (const auto precision : {EmbeddingPrecision::kHalf, EmbeddingPrecision::kInt8}) {
+      const char* name = EmbeddingsFolderName(precision);
+      if (!HasFilesBelow(manifest, name)) continue;
+      embeddings_ = OpenEmbeddings(folder / name, index_.dim(), precision);
+      if (precision == EmbeddingPrecision::kInt8) same_embedding_ = kSameInt8Embedding;
+    }
   }
 
   std::string CheckCounts() const {
     const uint64_t chunks = chunks_.num_chunks();
     ExpectEqual("vectors in vectors.index", index_.size(), chunks);
-    if (embeddings_.has_value()) ExpectEqual("rows in embeddings/", embeddings_->size(), chunks);
+    if (embeddings_ != nullptr) ExpectEqual("rows of embeddings", embeddings_->size(), chunks);
+    if (HasFilesBelow(manifest_, "lexical")) {
+      ExpectEqual("chunks in lexical/", LexicalIndex(folder_ / "lexical").num_chunks(), chunks);
+    }
     ExpectEqual("chunks in the manifest", manifest_.counts.value("chunks", uint64_t{0}), chunks);
     ExpectEqual("documents in the manifest", manifest_.counts.value("documents", uint64_t{0}), chunks_.num_documents());
     return fmt::format("{} chunks of {} documents, {} vectors", chunks, chunks_.num_documents(), index_.size());
@@ -138,7 +150,7 @@ class DatabaseAudit {
     for (const uint64_t id : sample) records.push_back(chunks_.Get({id}));
     const bool titles = manifest_.options.value("embed_title", false);
     const std::vector<float> rows = EmbedChunks(chunks_, records, tokenizer_, embedder_, titles, pool_);
-    if (embeddings_.has_value()) CheckRows(sample, rows);
+    if (embeddings_ != nullptr) CheckRows(sample, rows);
     return CheckFound(sample, rows);
   }
 
@@ -180,7 +192,7 @@ class DatabaseAudit {
       const ChunkId chunk{sample[i]};
       float distance = 0;
       embeddings_->Distances(rows.subspan(i * dim, dim), {&chunk, 1}, {&distance, 1});
-      if (!(distance <= kSameEmbedding)) {
+      if (!(distance <= same_embedding_)) {
         Fail("the stored embedding of chunk {} is {} away from that of its text", chunk.value, distance);
       }
     }
@@ -190,11 +202,11 @@ class DatabaseAudit {
     const nlohmann::json& index = manifest_.counts.at("index");
     const SearchOptions search{
         .k = kFoundAmong, .nprobe = index.value("nprobe", 0), .rerank_factor = index.value("rerank_factor", 0)};
-    const auto found = SearchReranked(index_, embeddings_ ? &*embeddings_ : nullptr, rows, search, pool_);
+    const auto found = SearchReranked(index_, embeddings_.get(), rows, search, pool_);
     size_t hits = 0;
     for (size_t i = 0; i < sample.size(); ++i) {
       hits += std::any_of(found[i].begin(), found[i].end(), [&](const Neighbour& neighbour) {
-        return neighbour.chunk.value == sample[i] || neighbour.distance <= kSameEmbedding;  // or an equal text
+        return neighbour.chunk.value == sample[i] || neighbour.distance <= same_embedding_;  // or an equal text
       });
     }
     if (static_cast<double>(hits) < kFoundShare * static_cast<double>(sample.size())) {
@@ -211,7 +223,8 @@ class DatabaseAudit {
   ThreadPool& pool_;
   ChunkStore chunks_;
   VectorIndex index_;
-  std::optional<HalfEmbeddings> embeddings_;
+  std::unique_ptr<const StoredEmbeddings> embeddings_;
+  float same_embedding_ = kSameEmbedding;
 };
 
 std::string CheckFiles(const fs::path& folder, const Manifest& manifest) {
@@ -301,8 +314,9 @@ nlohmann::json IndexStats(const fs::path& folder) {
   for (const GenerationPart& part : generation.parts) {
     const Manifest own = part.name.empty() ? manifest : Manifest::Load(part.folder, kDatabaseKind);
     bytes["chunks"] += BytesOf(own, "chunks/");
-    bytes["embeddings"] += BytesOf(own, "embeddings/");
+    bytes["embeddings"] += BytesOf(own, "embeddings/") + BytesOf(own, "embeddings8/");
     bytes["vectors.index"] += BytesOf(own, "vectors.index");
+    bytes["lexical"] += BytesOf(own, "lexical/");
     bytes["total"] += BytesOf(own, "");
     const nlohmann::json index = own.counts.value("index", nlohmann::json::object());
     parts.push_back({{"name", part.name},
@@ -310,7 +324,8 @@ nlohmann::json IndexStats(const fs::path& folder) {
                      {"chunks", part.num_chunks},
                      {"tokens", part.num_tokens},
                      {"factory", index.value("factory", "")},
-                     {"recall_at_10", index.value("recall_at_10", nlohmann::json())}});
+                     {"recall_at_10", index.value("recall_at_10", nlohmann::json())},
+                     {"search", part.search ? part.search->ToJson() : nlohmann::json()}});
   }
   const nlohmann::json none = nullptr;
   const auto tokens = manifest.counts.value("tokens", uint64_t{0});

@@ -16,7 +16,7 @@ namespace {
 constexpr const char* kManifestFile = "manifest.json";
 constexpr const char* kIndexFile = "vectors.index";
 constexpr const char* kChunksFolder = "chunks";
-constexpr const char* kEmbeddingsFolder = "embeddings";
+constexpr const char* kLexicalFolder = "lexical";
 
 // By how much more is looked at in each round of a search that did not find enough.
 constexpr int64_t kWiden = 4;
@@ -88,21 +88,29 @@ PartFiles::PartFiles(const GenerationPart& part, Manifest::Check check)
     Throw(ErrorCode::kCorruption, "{}: the manifest lacks {} or {}/; build the database again", folder_.string(),
           kIndexFile, kChunksFolder);
   }
-  has_embeddings_ = Lists(manifest_, kEmbeddingsFolder);
+  for (const auto precision : {EmbeddingPrecision::kHalf, EmbeddingPrecision::kInt8}) {
+    if (Lists(manifest_, EmbeddingsFolderName(precision))) embeddings_ = precision;
+  }
+  has_lexical_ = Lists(manifest_, kLexicalFolder);
   manifest_.VerifyFiles(folder_, check);
   RefuseUnlisted(folder_, manifest_, kChunksFolder);
-  if (has_embeddings_) RefuseUnlisted(folder_, manifest_, kEmbeddingsFolder);
+  if (embeddings_) RefuseUnlisted(folder_, manifest_, EmbeddingsFolderName(*embeddings_));
+  if (has_lexical_) RefuseUnlisted(folder_, manifest_, kLexicalFolder);
 }
 
 DatabasePart::DatabasePart(const GenerationPart& part, int64_t dim, Manifest::Check check)
     : files_(part, check), chunks_(files_.chunks_folder()), index_(VectorIndex::Load(files_.index_file())) {
-  if (files_.has_embeddings()) embeddings_.emplace(files_.embeddings_folder(), index_.dim());
+  if (files_.embeddings()) {
+    embeddings_ = OpenEmbeddings(files_.embeddings_folder(), index_.dim(), *files_.embeddings());
+  }
+  if (files_.has_lexical()) lexical_.emplace(files_.lexical_folder());
   if (index_.dim() != dim) {
     Throw(ErrorCode::kCorruption, "{} has dim {}, the embedder {}; build the database again",
           files_.index_file().string(), index_.dim(), dim);
   }
   CheckCount(files_.index_file(), "vectors", index_.size());
   if (embeddings_) CheckCount(files_.embeddings_folder(), "rows", embeddings_->size());
+  if (lexical_) CheckCount(files_.lexical_folder(), "chunks", lexical_->num_chunks());
   if (part.num_chunks != chunks_.num_chunks()) {
     Throw(ErrorCode::kCorruption, "{} has {} chunks, the manifest says {}; build the database again",
           files_.chunks_folder().string(), chunks_.num_chunks(), part.num_chunks);
@@ -123,7 +131,7 @@ SearchOptions DatabasePart::Resolve(SearchOptions options) const {
 
 bool DatabasePart::GetEmbedding(ChunkId chunk, std::span<float> out) const {
   if (embeddings_) {
-    HalfToFloat(embeddings_->Row(chunk), out);
+    embeddings_->Get(chunk, out);
     return true;
   }
   const std::span<const float> row = index_.ExactRow(chunk);
@@ -169,6 +177,13 @@ std::vector<std::vector<Neighbour>> DatabasePart::Search(std::span<const float> 
     wider.nprobe = Widened(std::max(wider.nprobe, 1), size);
   }
   return found;
+}
+
+std::vector<LexicalHit> DatabasePart::SearchLexical(const LexicalQuery& query, size_t k, const DocumentFilter& filter,
+                                                    const RemovedChunks& removed) const {
+  if (removed.count() == 0 && filter.empty()) return lexical_->Search(query, k);
+  Admission admission(chunks_, removed, filter);
+  return lexical_->Search(query, k, [&](ChunkId chunk) { return admission.Admits(chunk); });
 }
 
 }  // namespace retro

@@ -16,8 +16,9 @@
 #include "retriever/document_filter.h"
 #include "retriever/embedder.h"
 #include "retriever/generation.h"
-#include "retriever/half_embeddings.h"
+#include "retriever/lexical_index.h"
 #include "retriever/parted_chunks.h"
+#include "retriever/stored_embeddings.h"
 #include "retriever/vector_index.h"
 
 namespace retro {
@@ -34,16 +35,20 @@ class PartFiles {
   const Manifest& manifest() const { return manifest_; }
   const std::string& manifest_xxh3() const { return manifest_xxh3_; }
   std::filesystem::path chunks_folder() const { return folder_ / "chunks"; }
-  std::filesystem::path embeddings_folder() const { return folder_ / "embeddings"; }
+  // Of the kept embeddings. REQUIRES: embeddings()
+  std::filesystem::path embeddings_folder() const { return folder_ / EmbeddingsFolderName(*embeddings_); }
   std::filesystem::path index_file() const { return folder_ / "vectors.index"; }
-  bool has_embeddings() const { return has_embeddings_; }
+  std::filesystem::path lexical_folder() const { return folder_ / "lexical"; }
+  std::optional<EmbeddingPrecision> embeddings() const { return embeddings_; }  // nothing: not kept
+  bool has_lexical() const { return has_lexical_; }
 
  private:
   std::filesystem::path folder_;
   std::string manifest_xxh3_;
   std::optional<FileLease> lease_;
   Manifest manifest_;
-  bool has_embeddings_ = false;
+  std::optional<EmbeddingPrecision> embeddings_;
+  bool has_lexical_ = false;
 };
 
 // Immutable; const methods are safe from many threads.
@@ -55,9 +60,10 @@ class DatabasePart {
   const std::string& manifest_xxh3() const { return files_.manifest_xxh3(); }
   const ChunkStore& chunks() const { return chunks_; }
   const VectorIndex& index() const { return index_; }
-  const HalfEmbeddings* embeddings() const { return embeddings_ ? &*embeddings_ : nullptr; }  // null: not kept
-  // Whether distances are those of the embeddings, not of an index's codes.
-  bool has_exact_distances() const { return embeddings_.has_value() || index_.factory() == "Flat"; }
+  const StoredEmbeddings* embeddings() const { return embeddings_.get(); }         // null: not kept
+  const LexicalIndex* lexical() const { return lexical_ ? &*lexical_ : nullptr; }  // null: not made
+  // Whether distances are those of the embeddings (to 8 bits where they are kept so), not of an index's codes.
+  bool has_exact_distances() const { return embeddings_ != nullptr || index_.factory() == "Flat"; }
 
   // The embedding of a chunk, in single precision; false when the part does not have it.
   // REQUIRES: chunk.value < chunks().num_chunks(), out.size() == index().dim()
@@ -69,6 +75,10 @@ class DatabasePart {
   std::vector<std::vector<Neighbour>> Search(std::span<const float> queries, const SearchOptions& options,
                                              const RemovedChunks& removed, ThreadPool& pool) const;
 
+  // The k best by `query`, likewise. REQUIRES: lexical() != nullptr
+  std::vector<LexicalHit> SearchLexical(const LexicalQuery& query, size_t k, const DocumentFilter& filter,
+                                        const RemovedChunks& removed) const;
+
  private:
   void CheckCount(const std::filesystem::path& path, const char* unit, uint64_t count) const;
   SearchOptions Resolve(SearchOptions options) const;
@@ -76,7 +86,8 @@ class DatabasePart {
   PartFiles files_;
   ChunkStore chunks_;
   VectorIndex index_;
-  std::optional<HalfEmbeddings> embeddings_;
+  std::unique_ptr<const StoredEmbeddings> embeddings_;
+  std::optional<LexicalIndex> lexical_;
 };
 
 // Calls `open` with the current generation of the database in `folder` and returns what it returns; once more when that

@@ -54,6 +54,16 @@ GenerationPart OwnPart(const fs::path& folder, const Manifest& manifest) {
   return part;
 }
 
+TunedSearch ReadTunedSearch(const nlohmann::json& json) {
+  return {.nprobe = std::max(0, json.at("nprobe").get<int>()),
+          .ef_search = std::max(0, json.at("ef_search").get<int>()),
+          .rerank_factor = std::max(0, json.at("rerank_factor").get<int>()),
+          .k = json.at("k").get<int>(),
+          .recall = json.at("recall").get<double>(),
+          .median_ms = json.at("median_ms").get<double>(),
+          .p95_ms = json.at("p95_ms").get<double>()};
+}
+
 void ReadParts(const fs::path& folder, DatabaseGeneration& generation) {
   GenerationPart next;
   for (const nlohmann::json& entry : generation.manifest.counts.at("parts")) {
@@ -67,6 +77,7 @@ void ReadParts(const fs::path& folder, DatabaseGeneration& generation) {
     part.first_document = entry.at("first_document").get<uint64_t>();
     part.num_documents = entry.at("documents").get<uint64_t>();
     part.num_tokens = entry.at("tokens").get<uint64_t>();
+    if (entry.contains("search")) part.search = ReadTunedSearch(entry.at("search"));
     if (part.first_chunk != next.first_chunk || part.first_document != next.first_document) {
       Refuse(folder, fmt::format("the numbers of {} do not follow those of the part before it", part.name));
     }
@@ -134,6 +145,12 @@ void WriteRemoved(const fs::path& folder, DatabaseGeneration& generation) {
 
 }  // namespace
 
+nlohmann::json TunedSearch::ToJson() const {
+  return {{"nprobe", nprobe}, {"ef_search", ef_search}, {"rerank_factor", rerank_factor},
+          {"k", k},           {"recall", recall},       {"median_ms", median_ms},
+          {"p95_ms", p95_ms}};
+}
+
 DatabaseGeneration DatabaseGeneration::Load(const fs::path& folder) {
   // A writer may put another manifest in the place of the one that is being read, and remove what only the old one
   // names.
@@ -192,6 +209,7 @@ void DatabaseGeneration::Publish(const fs::path& folder) {
                        {"first_document", part.first_document},
                        {"documents", part.num_documents},
                        {"tokens", part.num_tokens}});
+    if (part.search) entries.back()["search"] = part.search->ToJson();
   }
   WriteRemoved(folder, *this);
   const GenerationTotals all = Totals(), gone = Removed();

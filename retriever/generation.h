@@ -28,6 +28,17 @@ namespace retro {
 inline constexpr std::string_view kDatabaseKind = "retrieval database";
 inline constexpr std::string_view kGenerationKind = "generation";
 
+// The search setting that was chosen for a part after it was built (index-builder/search_tuner.h), and what it was
+// measured to do.
+struct TunedSearch {
+  int nprobe = 0, ef_search = 0, rerank_factor = 0;  // as SearchOptions
+  int k = 10;                                        // of the measurement
+  double recall = 0;                                 // at k
+  double median_ms = 0, p95_ms = 0;                  // of one search on one thread, without embedding the question
+
+  nlohmann::json ToJson() const;
+};
+
 struct GenerationPart {
   std::filesystem::path folder;  // of the part; the database's own when it has no other
   std::string name;              // "parts/000003"; empty for the database's own folder
@@ -35,6 +46,7 @@ struct GenerationPart {
   uint64_t first_chunk = 0, num_chunks = 0;
   uint64_t first_document = 0, num_documents = 0;
   uint64_t num_tokens = 0;
+  std::optional<TunedSearch> search;  // nothing: as measured when the part was built
 };
 
 // A record of the file of removed documents. Numbers are the part's own.

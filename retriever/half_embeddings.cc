@@ -66,6 +66,8 @@ std::span<const uint16_t> HalfEmbeddings::Row(ChunkId chunk) const {
   return {rows_[block] + (chunk.value - starts_[block]) * dim_, static_cast<size_t>(dim_)};
 }
 
+void HalfEmbeddings::Get(ChunkId chunk, std::span<float> out) const { HalfToFloat(Row(chunk), out); }
+
 void HalfEmbeddings::Distances(std::span<const float> query, std::span<const ChunkId> chunks,
                                std::span<float> out) const {
   const uint16_t* ahead[kPrefetchRows];

@@ -10,6 +10,7 @@
 
 #include "core/ids.h"
 #include "core/record_file.h"
+#include "retriever/stored_embeddings.h"
 
 namespace retro {
 
@@ -23,23 +24,21 @@ std::filesystem::path EmbeddingsBlockPath(const std::filesystem::path& folder, u
 void FloatToHalf(std::span<const float> values, std::span<uint16_t> out);
 void HalfToFloat(std::span<const uint16_t> values, std::span<float> out);
 
-// Const methods are safe from many threads.
-class HalfEmbeddings {
+class HalfEmbeddings final : public StoredEmbeddings {
  public:
   // Maps block-00000.embeddings and those that follow without a gap; all rows of a block come after those of the block
   // before it. Throws Error(kNotFound) when there is no block, kCorruption naming the file that is not one or has
   // another dim, or when a number is missing in the sequence.
   HalfEmbeddings(const std::filesystem::path& folder, int64_t dim);
 
-  uint64_t size() const { return starts_.back(); }
-  int64_t dim() const { return dim_; }
+  uint64_t size() const override { return starts_.back(); }
+  int64_t dim() const override { return dim_; }
+  void Get(ChunkId chunk, std::span<float> out) const override;
 
   // The row of a chunk, valid as long as this object. REQUIRES: chunk.value < size()
   std::span<const uint16_t> Row(ChunkId chunk) const;
 
-  // Squared L2 distance of `query` to each row of `chunks`.
-  // REQUIRES: every chunk < size(), query.size() == dim(), out.size() == chunks.size()
-  void Distances(std::span<const float> query, std::span<const ChunkId> chunks, std::span<float> out) const;
+  void Distances(std::span<const float> query, std::span<const ChunkId> chunks, std::span<float> out) const override;
 
  private:
   int64_t dim_ = 0;

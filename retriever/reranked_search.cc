@@ -13,7 +13,7 @@ namespace {
 // the cache. The same for any number of threads: FAISS's rounding depends on the batch.
 constexpr size_t kSliceQueries = 128;
 
-SearchOptions CandidateOptions(const VectorIndex& index, const HalfEmbeddings* embeddings,
+SearchOptions CandidateOptions(const VectorIndex& index, const StoredEmbeddings* embeddings,
                                const SearchOptions& options) {
   if (options.rerank_factor < 0) {
     Throw(ErrorCode::kInvalidArgument, "rerank_factor is {}: it multiplies k", options.rerank_factor);
@@ -28,7 +28,7 @@ SearchOptions CandidateOptions(const VectorIndex& index, const HalfEmbeddings* e
 }
 
 // Replaces the distances of `found` by exact ones and keeps the k nearest.
-void Rerank(const HalfEmbeddings& embeddings, std::span<const float> query, size_t k, std::vector<Neighbour>& found) {
+void Rerank(const StoredEmbeddings& embeddings, std::span<const float> query, size_t k, std::vector<Neighbour>& found) {
   // In the order of their ids rows lie in the order of their addresses.
   std::sort(found.begin(), found.end(), [](const Neighbour& a, const Neighbour& b) { return a.chunk < b.chunk; });
   std::vector<ChunkId> chunks(found.size());
@@ -46,7 +46,7 @@ void Rerank(const HalfEmbeddings& embeddings, std::span<const float> query, size
 
 }  // namespace
 
-std::vector<std::vector<Neighbour>> SearchReranked(const VectorIndex& index, const HalfEmbeddings* embeddings,
+std::vector<std::vector<Neighbour>> SearchReranked(const VectorIndex& index, const StoredEmbeddings* embeddings,
                                                    std::span<const float> queries, const SearchOptions& options,
                                                    ThreadPool& pool) {
   const SearchOptions candidates = CandidateOptions(index, embeddings, options);

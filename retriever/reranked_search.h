@@ -1,10 +1,10 @@
-// The search that everything uses: candidates by the index, their exact distances by the embeddings, over all threads.
+// The search that everything uses: candidates by the index, their distances by the embeddings, over all threads.
 #pragma once
 
 #include <span>
 #include <vector>
 
-#include "retriever/half_embeddings.h"
+#include "retriever/stored_embeddings.h"
 #include "retriever/vector_index.h"
 
 namespace retro {
@@ -15,7 +15,7 @@ class ThreadPool;
 // number of threads. `embeddings` null: the index's own distances and no re-ranking. options.rerank_factor 0 means 1.
 // Throws Error(kInvalidArgument) as VectorIndex::Search does and on a negative rerank_factor.
 // REQUIRES: embeddings == nullptr or embeddings->size() == index.size() and of the same dim
-std::vector<std::vector<Neighbour>> SearchReranked(const VectorIndex& index, const HalfEmbeddings* embeddings,
+std::vector<std::vector<Neighbour>> SearchReranked(const VectorIndex& index, const StoredEmbeddings* embeddings,
                                                    std::span<const float> queries, const SearchOptions& options,
                                                    ThreadPool& pool);
 

@@ -1,16 +1,22 @@
 #include "retriever/retrieval_database.h"
 
 #include <algorithm>
+#include <array>
 
+#include "core/error.h"
 #include "core/thread_pool.h"
 #include "retriever/database_part.h"
 #include "retriever/passage_text.h"
+#include "retriever/rank_fusion.h"
 
 namespace retro {
 
 namespace fs = std::filesystem;
 
 namespace {
+
+// Ranks that fusion looks at: beyond them a chunk adds less than 1/160.
+constexpr int kFusionDepth = 100;
 
 using Parts = std::vector<std::shared_ptr<const DatabasePart>>;
 
@@ -26,6 +32,22 @@ PartedChunks ChunksOf(const Parts& parts, std::span<const RemovedDocument> remov
     chunks.push_back({std::shared_ptr<const ChunkStore>(parts[i], &parts[i]->chunks()), RemovedChunks(removed, i)});
   }
   return PartedChunks(std::move(chunks));
+}
+
+std::vector<std::optional<TunedSearch>> TunedOf(const DatabaseGeneration& generation) {
+  std::vector<std::optional<TunedSearch>> tuned;
+  for (const GenerationPart& part : generation.parts) tuned.push_back(part.search);
+  return tuned;
+}
+
+// What the caller left open, as tuned. An ef_search belongs to the nprobe that it was measured with.
+SearchOptions Resolve(SearchOptions options, const std::optional<TunedSearch>& tuned) {
+  if (!tuned) return options;
+  if (options.rerank_factor == 0) options.rerank_factor = tuned->rerank_factor;
+  if (options.nprobe != 0) return options;
+  options.nprobe = tuned->nprobe;
+  if (options.ef_search == 0) options.ef_search = tuned->ef_search;
+  return options;
 }
 
 void KeepNearest(size_t k, std::vector<Neighbour>& found) {
@@ -47,6 +69,7 @@ struct RetrievalDatabase::State {
         generation(current.number),
         stamp(current.stamp),
         manifest(current.manifest),
+        tuned(TunedOf(current)),
         parts(std::move(opened)),
         chunks(ChunksOf(parts, current.removed)) {}
 
@@ -74,6 +97,7 @@ struct RetrievalDatabase::State {
   uint64_t generation;
   FileStamp stamp;
   Manifest manifest;
+  std::vector<std::optional<TunedSearch>> tuned;  // of each part
   Parts parts;
   PartedChunks chunks;
 };
@@ -108,18 +132,104 @@ bool RetrievalDatabase::has_exact_distances() const {
 
 std::vector<std::vector<Neighbour>> RetrievalDatabase::Search(std::span<const std::string_view> texts,
                                                               const SearchOptions& options, ThreadPool& pool) const {
-  std::vector<float> queries(texts.size() * static_cast<size_t>(state_->embedder->dim()));
+  const auto dim = static_cast<size_t>(state_->embedder->dim());
+  std::vector<float> queries(texts.size() * dim);
+  if (options.k < 1) Throw(ErrorCode::kInvalidArgument, "k is {}: at least 1 neighbour must be asked for", options.k);
+  if (options.lexical != LexicalMode::kOff) RequireLexical();
   state_->embedder->Embed(texts, queries, pool);
+  if (options.lexical == LexicalMode::kOff) return SearchDense(queries, options, pool);
   std::vector<std::vector<Neighbour>> found(texts.size());
+  if (options.lexical == LexicalMode::kFuse) {
+    SearchOptions deep = options;
+    deep.k = std::max(options.k, kFusionDepth);
+    found = SearchDense(queries, deep, pool);
+  }
+  pool.ParallelFor(texts.size(), [&](size_t i) {
+    found[i] = RankByWords(texts[i], std::span(queries).subspan(i * dim, dim), found[i], options);
+  });
+  return found;
+}
+
+std::vector<std::vector<Neighbour>> RetrievalDatabase::SearchDense(std::span<const float> queries,
+                                                                   const SearchOptions& options,
+                                                                   ThreadPool& pool) const {
+  std::vector<std::vector<Neighbour>> found(queries.size() / static_cast<size_t>(state_->embedder->dim()));
   for (size_t i = 0; i < state_->parts.size(); ++i) {
     const uint64_t first = state_->chunks.first_chunk(i).value;
-    const auto rows = state_->parts[i]->Search(queries, options, state_->chunks.part(i).removed, pool);
+    const auto rows =
+        state_->parts[i]->Search(queries, Resolve(options, state_->tuned[i]), state_->chunks.part(i).removed, pool);
     for (size_t query = 0; query < rows.size(); ++query) {
       for (const Neighbour& near : rows[query]) found[query].push_back({{near.chunk.value + first}, near.distance});
     }
   }
   for (auto& row : found) KeepNearest(static_cast<size_t>(options.k), row);
   return found;
+}
+
+void RetrievalDatabase::RequireLexical() const {
+  for (const auto& part : state_->parts) {
+    if (part->lexical() == nullptr) {
+      Throw(ErrorCode::kInvalidArgument,
+            "{}: has no lexical index, or documents were added without one; run retro index lexical --db {}",
+            state_->folder.string(), state_->folder.string());
+    }
+  }
+  if (has_exact_distances()) return;
+  Throw(ErrorCode::kInvalidArgument,
+        "{}: its embeddings were not kept, so chunks that are found by their words have no distance; build it with "
+        "--keep-embeddings, or search without --lexical",
+        state_->folder.string());
+}
+
+// `dense`: the nearest, empty where words alone decide.
+std::vector<Neighbour> RetrievalDatabase::RankByWords(std::string_view text, std::span<const float> query,
+                                                      const std::vector<Neighbour>& dense,
+                                                      const SearchOptions& options) const {
+  const auto k = static_cast<size_t>(options.k);
+  std::vector<ChunkId> order;
+  if (options.lexical == LexicalMode::kOnly) {
+    order = SearchLexical(text, k, options.filter);
+  } else {
+    std::vector<ChunkId> nearest;
+    for (const Neighbour& neighbour : dense) nearest.push_back(neighbour.chunk);
+    const size_t depth = std::max(k, static_cast<size_t>(kFusionDepth));
+    order = FuseRankings(std::array{std::move(nearest), SearchLexical(text, depth, options.filter)}, k);
+  }
+  std::vector<Neighbour> ranked;
+  for (const ChunkId chunk : order) {
+    const auto known = std::ranges::find(dense, chunk, &Neighbour::chunk);
+    ranked.push_back({chunk, known != dense.end() ? known->distance : Distance(query, chunk)});
+  }
+  return ranked;
+}
+
+std::vector<ChunkId> RetrievalDatabase::SearchLexical(std::string_view text, size_t k,
+                                                      const DocumentFilter& filter) const {
+  std::vector<const LexicalIndex*> indexes;
+  for (const auto& part : state_->parts) indexes.push_back(part->lexical());
+  const LexicalQuery query(text, indexes);
+  std::vector<LexicalHit> hits;
+  for (size_t i = 0; i < state_->parts.size(); ++i) {
+    const uint64_t first = state_->chunks.first_chunk(i).value;
+    for (const LexicalHit& hit : state_->parts[i]->SearchLexical(query, k, filter, state_->chunks.part(i).removed)) {
+      hits.push_back({{hit.chunk.value + first}, hit.score});
+    }
+  }
+  // Parts come in the order of their chunks, so of equal scores the first chunks stay in front.
+  std::ranges::stable_sort(hits, [](const LexicalHit& a, const LexicalHit& b) { return a.score > b.score; });
+  std::vector<ChunkId> chunks;
+  for (size_t i = 0; i < std::min(k, hits.size()); ++i) chunks.push_back(hits[i].chunk);
+  return chunks;
+}
+
+float RetrievalDatabase::Distance(std::span<const float> query, ChunkId chunk) const {
+  size_t part = state_->parts.size() - 1;
+  while (state_->chunks.first_chunk(part) > chunk) --part;
+  std::vector<float> row(query.size());
+  state_->parts[part]->GetEmbedding({chunk.value - state_->chunks.first_chunk(part).value}, row);
+  float sum = 0;
+  for (size_t i = 0; i < row.size(); ++i) sum += (query[i] - row[i]) * (query[i] - row[i]);
+  return sum;
 }
 
 Passage RetrievalDatabase::GetPassage(const Neighbour& neighbour, bool with_continuation) const {

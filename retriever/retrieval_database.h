@@ -11,7 +11,6 @@
 #include "core/manifest.h"
 #include "retriever/chunk_store.h"
 #include "retriever/embedder.h"
-#include "retriever/half_embeddings.h"
 #include "retriever/parted_chunks.h"
 #include "retriever/vector_index.h"
 
@@ -54,8 +53,12 @@ class RetrievalDatabase {
 
   // The nearest chunks of each text, best first, equal distances by ChunkId, without their texts: of all parts what one
   // index of them all would find, by exact distances where the parts have them. Chunks of removed documents and those
-  // that options.filter refuses are not among them; there are fewer than k only where there are not more. nprobe and
-  // rerank_factor 0: as measured when each part was built (counts.index of its manifest).
+  // that options.filter refuses are not among them; there are fewer than k only where there are not more. nprobe,
+  // ef_search and rerank_factor 0: as tuned, else as measured when each part was built (counts.index of its manifest).
+  // With options.lexical, by the words of chunks and texts: the k best by BM25, or by reciprocal rank fusion of the
+  // hundred best by BM25 and the hundred nearest. Their order is that of the ranking; their distances are those of the
+  // embeddings, as ever. Throws Error(kInvalidArgument) naming what to run when a part has no lexical index, or no
+  // exact distances.
   std::vector<std::vector<Neighbour>> Search(std::span<const std::string_view> texts, const SearchOptions& options,
                                              ThreadPool& pool) const;
   // What a search found, with text and source. `with_continuation`: the text goes on to the end of the next chunk.
@@ -66,6 +69,13 @@ class RetrievalDatabase {
 
  private:
   struct State;
+  std::vector<std::vector<Neighbour>> SearchDense(std::span<const float> queries, const SearchOptions& options,
+                                                  ThreadPool& pool) const;
+  std::vector<Neighbour> RankByWords(std::string_view text, std::span<const float> query,
+                                     const std::vector<Neighbour>& dense, const SearchOptions& options) const;
+  std::vector<ChunkId> SearchLexical(std::string_view text, size_t k, const DocumentFilter& filter) const;
+  void RequireLexical() const;
+  float Distance(std::span<const float> query, ChunkId chunk) const;
   explicit RetrievalDatabase(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -162,6 +162,8 @@ std::vector<std::vector<Neighbour>> VectorIndex::Search(std::span<const float> q
                                                         const SearchOptions& options) const {
   if (options.k < 1) Throw(ErrorCode::kInvalidArgument, "k is {}: at least 1 neighbour must be asked for", options.k);
   if (options.nprobe < 0) Throw(ErrorCode::kInvalidArgument, "nprobe is {}: it counts lists", options.nprobe);
+  if (options.ef_search < 0)
+    Throw(ErrorCode::kInvalidArgument, "ef_search is {}: it counts centroids", options.ef_search);
   CheckRows(queries, dim());
   CheckFinite(queries, dim(), "query");
   const int64_t count = queries.size() / dim();
@@ -178,7 +180,7 @@ std::vector<std::vector<Neighbour>> VectorIndex::Search(std::span<const float> q
   std::vector<int64_t> ids(count * k);
   TranslateErrors(ErrorCode::kInternal, "searching index " + factory(), [&] {
     SetBlasThreads(1);
-    state_->searcher.Search(count, queries.data(), k, nprobe, distances.data(), ids.data());
+    state_->searcher.Search(count, queries.data(), k, {nprobe, options.ef_search}, distances.data(), ids.data());
   });
   for (int64_t query = 0; query < count; ++query) {
     auto& row = found[query];

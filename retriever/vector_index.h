@@ -16,11 +16,16 @@ namespace retro {
 
 class ThreadPool;
 
+// How a database ranks chunks for a text: by embedding, by the words that they share (BM25), or by both rankings fused.
+enum class LexicalMode { kOff, kOnly, kFuse };
+
 struct SearchOptions {
   int k = 2;
-  int nprobe = 0;              // 0: the value chosen when the index was built
+  int nprobe = 0;              // 0: the value chosen when the index was built, or tuned since
+  int ef_search = 0;           // centroids that HNSW looks at to name nprobe lists; 0: as tuned, else 2 * nprobe
   int rerank_factor = 0;       // candidates = k * factor, re-ranked by exact distance; 0: as chosen at build time
   DocumentFilter filter = {};  // of documents; an index alone knows none and does not look at it
+  LexicalMode lexical = LexicalMode::kOff;  // of a database's searches; likewise
 };
 
 struct Neighbour {
@@ -51,8 +56,9 @@ class VectorIndex {
 
   // Up to k nearest of each query by the index's own (for PQ: approximate) distances, nearest first and equal ones by
   // ChunkId; fewer when the index or the lists that were looked at hold fewer, or HNSW's graph leads to fewer. nprobe
-  // 0: 1/16 of the lists. Runs on the calling thread; rerank_factor is not looked at. Throws Error(kInvalidArgument) on
-  // k or nprobe < 0, k == 0, and on queries that are not finite.
+  // 0: 1/16 of the lists; ef_search has a meaning only where HNSW finds the lists. Runs on the calling thread;
+  // rerank_factor is not looked at. Throws Error(kInvalidArgument) on k, nprobe or ef_search < 0, k == 0, and on
+  // queries that are not finite.
   std::vector<std::vector<Neighbour>> Search(std::span<const float> queries, const SearchOptions& options) const;
 
   // A vector as it was added, where the index keeps them so ("Flat"); else nothing. REQUIRES: chunk.value < size()

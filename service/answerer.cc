@@ -61,12 +61,13 @@ std::unique_ptr<AnswerDraft> Answerer::Draft(std::string_view question, const An
   if (database_ == nullptr) {
     Throw(ErrorCode::kInvalidArgument, "retrieval is on and no database is open: give one, or switch retrieval off");
   }
-  const SearchOptions search{.k = options.k, .nprobe = options.nprobe};
+  const SearchOptions search{.k = options.k, .nprobe = options.nprobe, .lexical = options.lexical};
   // What only cross-attention reads stays in chunks.
   const bool as_text = options.retrieval == RetrievalMode::kPrompt;
   std::vector<Passage> passages = database_->SearchPassages(question, search, !as_text, pool);
   if (as_text) passages = WholePassages(*database_, std::move(passages));
-  if (!passages.empty() && passages.front().score >= options.threshold) {
+  // The nearest is not the first where words decide as well.
+  if (std::ranges::any_of(passages, [&](const Passage& passage) { return passage.score >= options.threshold; })) {
     return MakeDraft(question, std::move(passages), options, pool);
   }
   return std::make_unique<AnswerDraft>(AnswerDraft::Parts{.question = std::string(question),

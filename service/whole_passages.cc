@@ -31,6 +31,7 @@ std::vector<Stretch> Joined(std::vector<Passage> found) {
     } else {
       taker->first = std::min(taker->first, chunk);
       taker->last = std::max(taker->last, chunk);
+      taker->best.score = std::max(taker->best.score, passage.score);
     }
   }
   return stretches;

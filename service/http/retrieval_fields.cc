@@ -1,5 +1,6 @@
 #include "service/http/retrieval_fields.h"
 
+#include <algorithm>
 #include <array>
 
 #include "core/thread_pool.h"
@@ -19,9 +20,18 @@ constexpr std::array<std::pair<std::string_view, RetrievalMode>, 4> kModes = {{{
                                                                                {"cca", RetrievalMode::kCca},
                                                                                {"both", RetrievalMode::kBoth}}};
 
+constexpr std::array<std::pair<std::string_view, LexicalMode>, 3> kLexicalModes = {
+    {{"off", LexicalMode::kOff}, {"only", LexicalMode::kOnly}, {"fuse", LexicalMode::kFuse}}};
+
 std::set<std::string> ReadSet(const BodyFields& fields, const char* field) {
   const std::vector<std::string> texts = fields.Texts(field, kMostFilters);
   return {texts.begin(), texts.end()};
+}
+
+LexicalMode ReadLexical(const BodyFields& fields, LexicalMode absent) {
+  const auto by_default = std::ranges::find(kLexicalModes, absent, [](const auto& mode) { return mode.second; });
+  const std::string name = fields.Choice("lexical", by_default->first, {"off", "only", "fuse"});
+  return std::ranges::find(kLexicalModes, name, [](const auto& mode) { return mode.first; })->second;
 }
 
 bool Passes(const Passage& passage, const RetrievalFields& retrieval) {
@@ -50,6 +60,7 @@ void ReadSearch(const BodyFields& fields, RetrievalFields& retrieval) {
   retrieval.search.k = static_cast<int>(fields.Int("k", retrieval.search.k, 1, kMostPassages));
   retrieval.search.nprobe = static_cast<int>(fields.Int("nprobe", 0, 0, kMostProbes));
   retrieval.search.rerank_factor = static_cast<int>(fields.Int("rerank", 0, 0, kMostRerank));
+  retrieval.search.lexical = ReadLexical(fields, retrieval.search.lexical);
   if (const nlohmann::json* filters = fields.Find("filters")) {
     const BodyFields filter(*filters, fields.Path("filters."));
     retrieval.documents = ReadSet(filter, "document_id");
@@ -60,6 +71,7 @@ void ReadSearch(const BodyFields& fields, RetrievalFields& retrieval) {
 RetrievalFields ReadRetrieval(const BodyFields& call, const ServedModel& model) {
   RetrievalFields retrieval;
   retrieval.search.k = model.answer.k;
+  retrieval.search.lexical = model.answer.lexical;
   const nlohmann::json* object = call.Find("retrieval");
   if (object == nullptr) return retrieval;
   const BodyFields fields(*object, "retrieval.");

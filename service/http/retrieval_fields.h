@@ -1,4 +1,4 @@
-// The "retrieval" object of a call: mode, k, nprobe, rerank, filters.
+// The "retrieval" object of a call: mode, k, nprobe, rerank, lexical, filters.
 #pragma once
 
 #include <memory>
@@ -23,7 +23,7 @@ struct RetrievalFields {
 RetrievalMode ReadMode(const BodyFields& fields, RetrievalMode absent);
 std::string_view ModeName(RetrievalMode mode);
 
-// Of `fields`' own: k, nprobe, rerank, filters.
+// Of `fields`' own: k, nprobe, rerank, lexical, filters.
 void ReadSearch(const BodyFields& fields, RetrievalFields& retrieval);
 
 // The object "retrieval" of a call; off when it is absent. Throws RequestError, also when the model or the server

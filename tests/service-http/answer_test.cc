@@ -43,6 +43,9 @@ TEST(Retrieve, RefusesWhatCannotBe) {
     EXPECT_EQ(service.Post("/v1/retrieve", {{"query", "a"}, {"k", k}}).status, 400) << k;
   }
   EXPECT_EQ(service.Post("/v1/retrieve", {{"query", " "}}).status, 400);
+  EXPECT_EQ(service.Post("/v1/retrieve", {{"query", "a"}, {"lexical", "words"}}).status, 400);
+  // The database has no lexical index.
+  EXPECT_EQ(service.Post("/v1/retrieve", {{"query", "a"}, {"lexical", "fuse"}}).status, 400);
   ToyService without;
   without.Start();
   EXPECT_EQ(without.Post("/v1/retrieve", {{"query", "a"}}).status, 400);
