@@ -22,7 +22,8 @@ constexpr double kChunksPerRecord = 32, kRecordBytes = 44, kBlockBytes = 4096, k
 constexpr double kDocumentOverhead = 40;
 constexpr double kMostExact = 20'000, kHnswLists = 16'384;
 constexpr double kIdBytes = 8, kPaddedCodes = 16, kHnswBytes = 280;
-constexpr double kDifferentWords = 0.45, kPostingBytes = 1.5, kLengthBytes = 2;
+constexpr double kPostingsPerToken = 0.45, kPostingBytes = 1.5 + 24.0 / 128, kLengthBytes = 2;
+constexpr double kHeapsFactor = 44, kHeapsExponent = 0.49, kTermBytes = 48;
 constexpr double kRuleRecallGap = 0.05, kProbesPerRootOfLists = 1.75, kCandidatesPerNeighbour = 32;
 constexpr double kIterations = 10, kTrainingVectorsPerList = 64;
 constexpr double kHnswAddDistances = 512, kHnswDistancesPerProbe = 64, kCodewords = 16;
@@ -56,7 +57,8 @@ class Planner {
     plan_.chunks = std::round(options_.tokens / options_.chunk_len + plan_.documents / 2);
     plan_.store_bytes = StoreBytes();
     if (options_.lexical) {
-      plan_.lexical_bytes = plan_.chunks * kLengthBytes + options_.tokens * kDifferentWords * kPostingBytes;
+      plan_.lexical_bytes = plan_.chunks * kLengthBytes + options_.tokens * kPostingsPerToken * kPostingBytes +
+                            kTermBytes * kHeapsFactor * std::pow(options_.tokens, kHeapsExponent);
     }
     if (options_.corpus) {
       plan_.corpus_bytes = options_.tokens * TokenBytes() + plan_.documents * (16 + 20 + options_.document_bytes);

@@ -10,7 +10,8 @@
 //   centroids   lists * 4 d; from 16,384 lists on also HNSW's links, 64 of 4 bytes at the lowest level: lists * 280
 //               (Malkov and Yashunin, 2018, section 4.2.3)
 //   embeddings  2 d in half precision, d + 4 in 8 bits; where re-ranking needs them
-//   lexical     about 1.5 bytes for each different word of a chunk, which are 0.45 of its tokens; 2 for its length
+//   lexical     p = 0.45 tokens postings of about 1.5 bytes, 24 for a block of 128 of them, 2 for a chunk's length, and
+//               48 for each of 44 tokens^0.49 terms (Heaps' law; Manning, Raghavan and Schuetze, 2008, section 5.1.1)
 //   nprobe      1.75 sqrt(lists) * 0.05 / (1 - recall), and 32 k * sqrt(0.05 / (1 - recall)) candidates to re-rank: a
 //               rule that holds the measured curve of 120,062 chunks of reference works (nprobe 32, 64, 128 and 16 k,
 //               32 k, 32 k candidates for 0.91, 0.95, 0.97). retro index tune finds what it really takes

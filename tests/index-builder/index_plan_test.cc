@@ -67,6 +67,7 @@ TEST(IndexPlan, ATrillionTokensTakeWhatTheFormulasSay) {
 TEST(IndexPlan, TheSearchIsWithinAStepOfWhatWasMeasured) {
   PlanOptions options = Tokens(6'572'536);  // 35,892 documents, 120,062 chunks
   options.document_len = 6'572'536.0 / 35'892;
+  options.lexical = true;
   const double measured[][3] = {{0.91, 32, 16}, {0.95, 64, 32}, {0.97, 128, 32}};  // recall@10, nprobe, candidates / k
   for (const auto& [recall, nprobe, factor] : measured) {
     options.recall = recall;
@@ -75,6 +76,7 @@ TEST(IndexPlan, TheSearchIsWithinAStepOfWhatWasMeasured) {
     EXPECT_NEAR(std::log2(plan.candidates / options.k / factor), 0, 1) << recall;
     EXPECT_NEAR(plan.chunks / 120'062, 1, 0.01);
     EXPECT_NEAR((plan.code_bytes + plan.centroid_bytes) / 6'530'912, 1, 0.02);
+    EXPECT_NEAR(plan.lexical_bytes / 10'921'080, 1, 0.15);
   }
 }
 

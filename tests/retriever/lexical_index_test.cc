@@ -187,7 +187,6 @@ TEST(LexicalTerms, CaseAccentsPluralsAndCommonWordsDoNotMatter) {
   EXPECT_EQ(LexicalTerms("it's"), LexicalTerms(""));
   EXPECT_NE(LexicalTerms("1984"), LexicalTerms("1985"));
   EXPECT_EQ(LexicalTerms("\u6771\u4eac").size(), 2u);  // ideographs stand alone
-            2u);  // bytes that are no text end a word
 }
 
 TEST(LexicalTerms, PluralsAreThoseOfHarmansStemmer) {
