@@ -29,6 +29,9 @@ using asio::experimental::awaitable_operators::operator||;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 // What a client may send ahead while its request is at work; with more, its going away is seen only afterwards.
 constexpr size_t kSentAhead = 65536;
+// A reader of HTTP keeps a line until its end has come: without a limit, one without an end (of a chunk's size, or of
+// the fields after the last chunk) would fill the memory.
+constexpr size_t kBuffered = 2 * kSentAhead;
 // Reading on for a moment after a refusal: a connection closed with bytes unread takes the reply with it.
 constexpr size_t kLingerBytes = size_t{4} << 20;
 constexpr std::chrono::seconds kLinger{2};
@@ -340,7 +343,7 @@ class Connection final : public LiveConnection,
 
   ConnectionContext& context_;
   Stream stream_;
-  boost::beast::flat_buffer buffer_;
+  boost::beast::flat_buffer buffer_{kBuffered};
   asio::steady_timer limit_timer_, request_timer_;
   uint64_t limit_number_ = 0;
   bool limit_passed_ = false;

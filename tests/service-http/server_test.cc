@@ -103,6 +103,18 @@ TEST(HttpServer, ReadsBodiesInSmallChunksUpToALimit) {
   EXPECT_EQ(send(100), 413);
 }
 
+TEST(HttpServer, RefusesLinesOfABodyThatDoNotEnd) {
+  ToyService service;
+  service.Start();
+  const std::string head =
+      "POST /tokenize HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const char* begin : {"1;", "0\r\nX: ", "000"}) {
+    HttpClient client(service.server->port());
+    client.Send(head + begin + std::string(size_t{1} << 20, '0'));
+    EXPECT_EQ(client.Read().status, 400) << begin;
+  }
+}
+
 TEST(HttpServer, SendsAwayWhoIsSlowWithTheHeaderOrTheBody) {
   ToyService service;
   service.options.limits.header = std::chrono::seconds(0);
