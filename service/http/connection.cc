@@ -176,7 +176,7 @@ class Connection final : public LiveConnection,
     std::exception_ptr refusal = co_await ReadRequest(parser);
     if (gone_) co_return false;
     if (refusal) {
-      keeps_alive_ = parser.is_done() && parser.keep_alive();
+      keeps_alive_ = parser.is_done() && parser.keep_alive() && HasPlainFraming(parser.get());
       co_await Refuse(refusal);
       if (!keeps_alive_) co_await Linger();
     } else {

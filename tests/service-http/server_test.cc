@@ -45,13 +45,25 @@ TEST(HttpServer, RefusesWhatIsNoHttp) {
   EXPECT_TRUE(client.AtEnd());
 }
 
-TEST(HttpServer, RefusesABodyWithTwoLengths) {
+// A proxy in front may see the end of such a body somewhere else: what follows must not be taken for a request.
+TEST(HttpServer, RefusesABodyWhoseEndIsNotCertain) {
   ToyService service;
-  HttpClient client(service.Start().port());
-  client.Send(
-      "POST /tokenize HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 4\r\n"
-      "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
-  EXPECT_EQ(client.Read().status, 400);
+  service.Start();
+  const std::string request = "POST /tokenize HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+  const std::string body = "\r\n0\r\n\r\nGET /health HTTP/1.1\r\nHost: a\r\n\r\n";
+  for (const char* framing :
+       {"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: chunked, identity\r\n", "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+        "Content-Length: 4\r\nContent-Length: 5\r\n"}) {
+    HttpClient client(service.server->port());
+    client.Send(request + framing + body);
+    EXPECT_EQ(client.Read().status, 400) << framing;
+    EXPECT_TRUE(client.AtEnd()) << framing;
+  }
+  HttpClient old(service.server->port());
+  old.Send("POST /tokenize HTTP/1.0\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n" + body);
+  EXPECT_EQ(old.Read().status, 400);
+  EXPECT_TRUE(old.AtEnd());
 }
 
 TEST(HttpServer, RefusesBodiesThatAreNoJson) {
