@@ -25,7 +25,7 @@ const STATES = {
     await done(page, FLUTE);
     await page.locator(".cite").first().click();
     await page.getByRole("button", { name: "Read what stands around it" }).click();
-    await page.locator(".around p").first().waitFor();
+    await page.locator(".passage-context [role=status]", { hasText: /before|whole document/ }).waitFor();
   },
   pair: async (page) => {
     await page.locator("#compare").check();

@@ -32,8 +32,10 @@ TEST(HttpServer, SaysWhatIsNotThereAndWhichMethodIs) {
   EXPECT_EQ(service.Call("GET", "/nothing").status, 404);
   EXPECT_EQ(service.Call("GET", "/../../etc/passwd").status, 404);
   EXPECT_EQ(service.Call("GET", "/%2e%2e/%2e%2e/etc/passwd").status, 404);
-  const ClientReply reply = service.Call("GET", "/v1/completions");
+  ClientReply reply = service.Call("GET", "/v1/completions");
   EXPECT_EQ(reply.status, 405);
+  EXPECT_EQ(reply.headers["allow"], "POST");
+  EXPECT_EQ(service.Call("POST", "/health", "{}").headers["allow"], "GET, HEAD");
   EXPECT_THAT(reply.Json()["error"]["message"].get<std::string>(), HasSubstr("POST"));
 }
 
