@@ -183,7 +183,7 @@ class Connection final : public LiveConnection,
       co_await Answer();
     }
     busy_ = false;
-    co_return keeps_alive_ && !torn_ && !context_.draining;
+    co_return keeps_alive_ && !torn_ && !input_ended_ && !context_.draining;
   }
 
   asio::awaitable<bool> ReadSome(std::chrono::seconds time) {
@@ -275,7 +275,10 @@ class Connection final : public LiveConnection,
     while (buffer_.size() < kSentAhead) {
       const auto [error, size] = co_await stream_.async_read_some(buffer_.prepare(4096), kTuple);
       buffer_.commit(size);
-      if (error) co_return;
+      if (error) {
+        input_ended_ = error != asio::error::operation_aborted;
+        co_return;
+      }
     }
     asio::steady_timer never(stream_.get_executor(), asio::steady_timer::time_point::max());
     co_await never.async_wait(kTuple);
@@ -352,6 +355,9 @@ class Connection final : public LiveConnection,
   bool busy_ = false, cut_ = false, gone_ = false;
   bool http_1_1_ = true, keeps_alive_ = false, streams_ = false;
   bool torn_ = false;  // something was written in part
+  // The client has closed, though perhaps only after its reply. Asio tells that once: a further read would wait in
+  // vain.
+  bool input_ended_ = false;
 };
 
 template <typename Stream, typename... Tls>
