@@ -355,8 +355,7 @@ class Connection final : public LiveConnection,
   bool busy_ = false, cut_ = false, gone_ = false;
   bool http_1_1_ = true, keeps_alive_ = false, streams_ = false;
   bool torn_ = false;  // something was written in part
-  // The client has closed, though perhaps only after its reply. Asio tells that once: a further read would wait in
-  // vain.
+  // The client has closed, perhaps only after its reply. Asio tells that once: a further read would wait in vain.
   bool input_ended_ = false;
 };
 
