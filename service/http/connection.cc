@@ -29,6 +29,9 @@ using asio::experimental::awaitable_operators::operator||;
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 // What a client may send ahead while its request is at work; with more, its going away is seen only afterwards.
 constexpr size_t kSentAhead = 65536;
+// A reader of HTTP keeps a line until its end has come: without a limit, one without an end (of a chunk's size, or of
+// the fields after the last chunk) would fill the memory.
+constexpr size_t kBuffered = 2 * kSentAhead;
 // Reading on for a moment after a refusal: a connection closed with bytes unread takes the reply with it.
 constexpr size_t kLingerBytes = size_t{4} << 20;
 constexpr std::chrono::seconds kLinger{2};
@@ -173,14 +176,14 @@ class Connection final : public LiveConnection,
     std::exception_ptr refusal = co_await ReadRequest(parser);
     if (gone_) co_return false;
     if (refusal) {
-      keeps_alive_ = parser.is_done() && parser.keep_alive();
+      keeps_alive_ = parser.is_done() && parser.keep_alive() && HasPlainFraming(parser.get());
       co_await Refuse(refusal);
       if (!keeps_alive_) co_await Linger();
     } else {
       co_await Answer();
     }
     busy_ = false;
-    co_return keeps_alive_ && !torn_ && !context_.draining;
+    co_return keeps_alive_ && !torn_ && !input_ended_ && !context_.draining;
   }
 
   asio::awaitable<bool> ReadSome(std::chrono::seconds time) {
@@ -272,7 +275,10 @@ class Connection final : public LiveConnection,
     while (buffer_.size() < kSentAhead) {
       const auto [error, size] = co_await stream_.async_read_some(buffer_.prepare(4096), kTuple);
       buffer_.commit(size);
-      if (error) co_return;
+      if (error) {
+        input_ended_ = error != asio::error::operation_aborted;
+        co_return;
+      }
     }
     asio::steady_timer never(stream_.get_executor(), asio::steady_timer::time_point::max());
     co_await never.async_wait(kTuple);
@@ -340,7 +346,7 @@ class Connection final : public LiveConnection,
 
   ConnectionContext& context_;
   Stream stream_;
-  boost::beast::flat_buffer buffer_;
+  boost::beast::flat_buffer buffer_{kBuffered};
   asio::steady_timer limit_timer_, request_timer_;
   uint64_t limit_number_ = 0;
   bool limit_passed_ = false;
@@ -349,6 +355,8 @@ class Connection final : public LiveConnection,
   bool busy_ = false, cut_ = false, gone_ = false;
   bool http_1_1_ = true, keeps_alive_ = false, streams_ = false;
   bool torn_ = false;  // something was written in part
+  // The client has closed, perhaps only after its reply. Asio tells that once: a further read would wait in vain.
+  bool input_ended_ = false;
 };
 
 template <typename Stream, typename... Tls>

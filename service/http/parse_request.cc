@@ -63,6 +63,12 @@ std::string PercentDecode(std::string_view text) {
   return decoded;
 }
 
+bool HasPlainFraming(const RequestHeader& header) {
+  const auto [first, last] = header.equal_range(http::field::transfer_encoding);
+  if (first == last) return true;
+  return std::next(first) == last && header.version() >= 11 && boost::beast::iequals(first->value(), "chunked");
+}
+
 void TakeHeader(const RequestHeader& header, const HttpLimits& limits, HttpRequest& request) {
   request.id = NewRequestId();
   request.method = std::string(header.method_string());
@@ -72,6 +78,9 @@ void TakeHeader(const RequestHeader& header, const HttpLimits& limits, HttpReque
   request.if_none_match = Field(header, http::field::if_none_match);
   if (std::distance(header.begin(), header.end()) > limits.headers) {
     throw RequestError(431, fmt::format("more than {} header fields", limits.headers));
+  }
+  if (!HasPlainFraming(header)) {
+    throw RequestError(400, "a body's only Transfer-Encoding may be chunked, by HTTP/1.1");
   }
   SplitTarget({header.target().data(), header.target().size()}, request);
 }

@@ -12,8 +12,13 @@ namespace retro {
 
 using RequestHeader = boost::beast::http::request_header<>;
 
-// Sets everything of `request` but the body and the client. Throws RequestError on too many fields and on a target that
-// cannot be one.
+// Whether all who read the header agree on where the body ends: it has no Transfer-Encoding, or "chunked" alone, once,
+// by HTTP/1.1. After another (RFC 9112, sections 6.1 and 6.3) what follows may be a part of the body, and is never
+// read.
+bool HasPlainFraming(const RequestHeader& header);
+
+// Sets everything of `request` but the body and the client. Throws RequestError on too many fields, a framing that is
+// not plain, and a target that cannot be one.
 void TakeHeader(const RequestHeader& header, const HttpLimits& limits, HttpRequest& request);
 
 bool ExpectsContinue(const RequestHeader& header);

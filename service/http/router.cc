@@ -70,11 +70,11 @@ const Route* FindRoute(const HttpRequest& request, std::string& allowed) {
   for (const Route& route : kRoutes) {
     if (!Matches(route.pattern, request.path)) continue;
     if (route.method == MethodToMatch(request)) return &route;
-    allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", route.method);
+    allowed += fmt::format("{}{}{}", allowed.empty() ? "" : ", ", route.method, route.method == "GET" ? ", HEAD" : "");
   }
   if (allowed.empty() && FindPageFile(request.path) != nullptr) {
     if (MethodToMatch(request) == kPageRoute.method) return &kPageRoute;
-    allowed = kPageRoute.method;
+    allowed = "GET, HEAD";
   }
   return nullptr;
 }
@@ -104,7 +104,7 @@ void Router::Admit(HttpRequest& request) {
   if (route == nullptr && allowed.empty())
     throw RequestError(404, "there is nothing here; /openapi.json lists what is");
   if (route == nullptr) {
-    throw RequestError(405, fmt::format("{} is not for this; {} is", request.method, allowed));
+    throw RequestError(405, fmt::format("{} is not for this, only {}", request.method, allowed));
   }
   // Anything else could be sent by a page of another origin without asking.
   if (request.method == "POST" && !request.content_type.starts_with("application/json")) {
@@ -131,6 +131,8 @@ asio::awaitable<void> Router::Handle(Exchange& exchange) {
 std::vector<std::pair<std::string, std::string>> Router::ReplyHeaders(const HttpRequest& request) const {
   std::vector<std::pair<std::string, std::string>> headers;
   if (!request.id.empty()) headers.emplace_back("X-Request-Id", request.id);
+  std::string allowed;
+  if (FindRoute(request, allowed) == nullptr && !allowed.empty()) headers.emplace_back("Allow", allowed);
   if (cors_origins_.empty()) return headers;
   headers.emplace_back("Vary", "Origin");
   if (IsAllowedOrigin(request.origin)) headers.emplace_back("Access-Control-Allow-Origin", request.origin);

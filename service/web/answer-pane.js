@@ -157,11 +157,15 @@ export class AnswerPane {
     if (run.state === "broken") return [banner("alert", `${run.text ? "The answer breaks off here. " : ""}${run.error}`, again("Ask again"))];
     if (run.state === "failed") return [banner("alert", run.error ?? "No answer came.", again("Ask again"))];
     if (!run.found) return [this.#notFound(again)];
+    const outcomes = [];
     if (run.answer?.finish_reason === "length") {
       const longer = Math.min(4096, 2 * run.settings.max_tokens);
-      return [banner("cut", `Cut off at ${count(run.settings.max_tokens, "token")}.`, again(`Ask for up to ${longer}`, { max_tokens: longer }))];
+      outcomes.push(banner("cut", `Cut off at ${count(run.settings.max_tokens, "token")}.`, again(`Ask for up to ${longer}`, { max_tokens: longer })));
     }
-    return [];
+    if (run.text !== "" && run.sources.length > 0 && !run.sources.some((source) => source.cited)) {
+      outcomes.push(h("p", { class: "hint unsupported" }, "No passage supports these words. They may be the model’s own."));
+    }
+    return outcomes;
   }
 
   #notFound(again) {

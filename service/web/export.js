@@ -10,7 +10,7 @@ export function escapeMarkdown(text) {
   return text.replace(/[\\`*_{}[\]<>#|~&]/g, "\\$&").replace(/^(\s*\d*)([-+=.)])/gm, "$1\\$2");
 }
 
-const quote = (text) => escapeMarkdown(text).split(/\r\n|\r|\n/).map((line) => `> ${line}`.trimEnd()).join("\n");
+const quote = (text) => escapeMarkdown(text.trim()).split(/\r\n|\r|\n/).map((line) => `> ${line}`.trimEnd()).join("\n");
 const oneLine = (text) => escapeMarkdown(text.replace(/\s+/g, " ").trim());
 
 function sourceToMarkdown(source) {

@@ -93,7 +93,7 @@ export class PassagePanel {
     const text = h("blockquote", { class: "passage", dir: "auto" }, ...markedText(passage.text, passage.highlight));
     const context = new PassageContext(this.api, passage, this.body, text);
     const copy = button("Copy passage", async () => {
-      const isCopied = await copyText(`“${passage.text}”\n${passage.title} (${origin(passage)}, ${passage.document_id}, token ${passage.position})`);
+      const isCopied = await copyText(`“${passage.text.trim()}”\n${passage.title} (${origin(passage)}, ${passage.document_id}, token ${passage.position})`);
       this.notices.toast(isCopied ? "The passage is on the clipboard." : "This browser does not let the page copy.");
     }, { iconName: "copy" });
     return [

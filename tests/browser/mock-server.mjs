@@ -57,6 +57,7 @@ const SCENARIOS = [
   { words: "cut", documents: ["wiki:flute"], text: "The Magic Flute was composed in 1791 by", finish: "length" },
   { words: "die", documents: ["wiki:flute", "wiki:schikaneder"], text: "The Magic Flute was composed by Wolfgang Amadeus Mozart. [1] He", end: "die" },
   { words: "fail", documents: ["wiki:flute"], text: "The Magic Flute was", end: "error" },
+  { words: "unsupported", documents: ["wiki:tamino"], text: "It was Salieri." },
   { words: "endless", documents: ["wiki:flute"], text: "Word after word after word ", end: "never" },
   { words: "", documents: ["wiki:flute", "wiki:schikaneder", "wiki:tamino"],
     text: "Wolfgang Amadeus Mozart composed The Magic Flute in 1791, to a libretto by Emanuel Schikaneder. [1] [2] It premiered on 30 September 1791 in Vienna. [1]" },

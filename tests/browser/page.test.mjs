@@ -231,6 +231,14 @@ test("what is not in the database is said, with the nearest passages", mockOnly,
   await page.locator(".pane[data-mode=off][data-state=done]").waitFor();
 });
 
+test("an answer that no passage supports is called so", mockOnly, async () => {
+  const page = await open();
+  await askAndWait(page, "An unsupported answer, please");
+  await page.getByText("No passage supports these words. They may be the model’s own.").waitFor();
+  await askAndWait(page, QUESTION);
+  assert.equal(await page.locator(".unsupported").count(), 0);
+});
+
 test("an added document answers the question, and can be taken out again", mockOnly, async () => {
   await serve({ writable: true });
   const page = await open();
@@ -325,7 +333,7 @@ test("the export holds question, answer and sources, in Markdown and in JSON", a
   };
   const markdown = await exported("Markdown");
   assert.match(markdown.name, /\.md$/);
-  assert.match(markdown.text, /^# .+\n[\s\S]+ \[1\][\s\S]+### Sources[\s\S]+1\. .+similarity 0\.\d\d[\s\S]+ {3}> /);
+  assert.match(markdown.text, /^# .+\n[\s\S]+ \[\d\][\s\S]+### Sources[\s\S]+1\. .+similarity 0\.\d\d[\s\S]+ {3}> /);
   const json = await exported("JSON");
   const { format, entries: [entry] } = JSON.parse(json.text);
   assert.equal(format, "retro-answers");

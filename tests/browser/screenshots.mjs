@@ -1,4 +1,5 @@
-// node screenshots.mjs [FOLDER]: the page in every state, wide and on a phone, light and dark, to be looked at.
+// node screenshots.mjs [FOLDER [PART-OF-A-NAME]]: the page in every state, wide and on a phone, light and dark, to be looked
+// at. With RETRO_URL (and RETRO_QUESTION) the states that a real server can be brought into.
 
 import { mkdirSync } from "node:fs";
 import { answered, ask, closeBrowser, openPage, PHONE, WIDE } from "./browser.mjs";
@@ -8,7 +9,9 @@ const folder = process.argv[2] ?? "screenshots";
 const only = process.argv[3] ?? "";
 mkdirSync(folder, { recursive: true });
 
-const FLUTE = "Who composed The Magic Flute, and when was it first performed?";
+const REAL = process.env.RETRO_URL;
+const OF_THE_MOCK = ["writing", "not-found", "broken", "busy", "rtl", "history", "document"];
+const FLUTE = process.env.RETRO_QUESTION ?? "Who composed The Magic Flute, and when was it first performed?";
 const STATES = {
   empty: async () => {},
   settings: async (page) => page.locator("#settings-toggle").click(),
@@ -22,7 +25,7 @@ const STATES = {
     await done(page, FLUTE);
     await page.locator(".cite").first().click();
     await page.getByRole("button", { name: "Read what stands around it" }).click();
-    await page.locator(".around p").first().waitFor();
+    await page.locator(".passage-context [role=status]", { hasText: /before|whole document/ }).waitFor();
   },
   pair: async (page) => {
     await page.locator("#compare").check();
@@ -67,15 +70,15 @@ for (const [sizeName, viewport] of Object.entries({ wide: WIDE, phone: PHONE }))
   for (const colorScheme of ["light", "dark"]) {
     for (const [name, reach] of Object.entries(STATES)) {
       const file = `${name}-${sizeName}-${colorScheme}.png`;
-      if (!file.includes(only)) continue;
-      const server = await startMockServer({ writable: true, modes: ["off", "prompt", "cca", "both"] });
-      const { page, close } = await openPage(server.url, { viewport, colorScheme });
-      await page.locator("#headline:has-text('8,862')").waitFor({ state: "attached" });
+      if (!file.includes(only) || (REAL && OF_THE_MOCK.includes(name))) continue;
+      const server = REAL ? null : await startMockServer({ writable: true, modes: ["off", "prompt", "cca", "both"] });
+      const { page, close } = await openPage(REAL ?? server.url, { viewport, colorScheme });
+      await page.locator("#headline", { hasText: /\d/ }).waitFor({ state: "attached" });
       await reach(page, server);
       await page.waitForTimeout(100);
       await page.screenshot({ path: `${folder}/${file}` });
       await close();
-      await server.close();
+      await server?.close();
     }
   }
 }

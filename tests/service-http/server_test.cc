@@ -32,8 +32,10 @@ TEST(HttpServer, SaysWhatIsNotThereAndWhichMethodIs) {
   EXPECT_EQ(service.Call("GET", "/nothing").status, 404);
   EXPECT_EQ(service.Call("GET", "/../../etc/passwd").status, 404);
   EXPECT_EQ(service.Call("GET", "/%2e%2e/%2e%2e/etc/passwd").status, 404);
-  const ClientReply reply = service.Call("GET", "/v1/completions");
+  ClientReply reply = service.Call("GET", "/v1/completions");
   EXPECT_EQ(reply.status, 405);
+  EXPECT_EQ(reply.headers["allow"], "POST");
+  EXPECT_EQ(service.Call("POST", "/health", "{}").headers["allow"], "GET, HEAD");
   EXPECT_THAT(reply.Json()["error"]["message"].get<std::string>(), HasSubstr("POST"));
 }
 
@@ -45,13 +47,25 @@ TEST(HttpServer, RefusesWhatIsNoHttp) {
   EXPECT_TRUE(client.AtEnd());
 }
 
-TEST(HttpServer, RefusesABodyWithTwoLengths) {
+// A proxy in front may see the end of such a body somewhere else: what follows must not be taken for a request.
+TEST(HttpServer, RefusesABodyWhoseEndIsNotCertain) {
   ToyService service;
-  HttpClient client(service.Start().port());
-  client.Send(
-      "POST /tokenize HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 4\r\n"
-      "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
-  EXPECT_EQ(client.Read().status, 400);
+  service.Start();
+  const std::string request = "POST /tokenize HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+  const std::string body = "\r\n0\r\n\r\nGET /health HTTP/1.1\r\nHost: a\r\n\r\n";
+  for (const char* framing :
+       {"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: chunked, identity\r\n", "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+        "Content-Length: 4\r\nContent-Length: 5\r\n"}) {
+    HttpClient client(service.server->port());
+    client.Send(request + framing + body);
+    EXPECT_EQ(client.Read().status, 400) << framing;
+    EXPECT_TRUE(client.AtEnd()) << framing;
+  }
+  HttpClient old(service.server->port());
+  old.Send("POST /tokenize HTTP/1.0\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n" + body);
+  EXPECT_EQ(old.Read().status, 400);
+  EXPECT_TRUE(old.AtEnd());
 }
 
 TEST(HttpServer, RefusesBodiesThatAreNoJson) {
@@ -101,6 +115,18 @@ TEST(HttpServer, ReadsBodiesInSmallChunksUpToALimit) {
   };
   EXPECT_EQ(send(10), 200);
   EXPECT_EQ(send(100), 413);
+}
+
+TEST(HttpServer, RefusesLinesOfABodyThatDoNotEnd) {
+  ToyService service;
+  service.Start();
+  const std::string head =
+      "POST /tokenize HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const char* begin : {"1;", "0\r\nX: ", "000"}) {
+    HttpClient client(service.server->port());
+    client.Send(head + begin + std::string(size_t{1} << 20, '0'));
+    EXPECT_EQ(client.Read().status, 400) << begin;
+  }
 }
 
 TEST(HttpServer, SendsAwayWhoIsSlowWithTheHeaderOrTheBody) {
