@@ -10,9 +10,9 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "core/communicator.h"
 #include "core/error.h"
 #include "model/torch/precompiled.h"
-#include "training/communicator.h"
 #include "training/flops.h"
 #include "training/torch/trainer.h"
 

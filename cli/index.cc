@@ -1,9 +1,15 @@
 // retro index build|verify|stats; the others have files of their own (cli/index.h).
 #include "cli/index.h"
 
+#include <cinttypes>
+#include <cstdio>
 #include <iostream>
+#include <map>
+#include <optional>
 
+#include "core/communicator.h"
 #include "core/error.h"
+#include "core/progress.h"
 #include "index-builder/index_builder.h"
 #include "index-builder/living_chunks.h"
 #include "index-builder/verify_index.h"
@@ -12,9 +18,15 @@
 namespace retro::cli {
 namespace {
 
+const std::map<std::string, std::optional<BuildStage>> kStages = {
+    {"corpus", BuildStage::kCorpus}, {"chunks", BuildStage::kChunks}, {"embed", BuildStage::kEmbed},
+    {"train", BuildStage::kTrain},   {"encode", BuildStage::kEncode}, {"merge", std::nullopt}};
+// Ranks wait for one another as long as a stage takes; that of one that died is ended by mpirun.
+constexpr double kRankPatienceS = 30.0 * 24 * 3600;
+
 struct BuildOptions {
   std::vector<std::string> inputs;
-  std::string out, encoder, tokenizer;
+  std::string out, encoder, tokenizer, stage = "merge", share = "0/1";
   uint64_t memory_mb = 1024;
   bool drop_embeddings = false, stop_on_bad_input = false;
   IndexOptions index;
@@ -51,12 +63,31 @@ void Print(const std::string& folder, const nlohmann::json& stats) {
                            stats.at("parts").size(), stats.at("removed").at("documents").dump());
 }
 
+// "2/8": the third of eight.
+BuildShare ParseShare(const std::string& text) {
+  BuildShare share;
+  int end = 0;
+  const bool read = std::sscanf(text.c_str(), "%" SCNu32 "/%" SCNu32 "%n", &share.index, &share.count, &end) == 2;
+  if (read && static_cast<size_t>(end) == text.size() && share.index < share.count) return share;
+  Throw(ErrorCode::kInvalidArgument, "--shard {}: give I/N with I from 0 to N - 1, as 0/8", text);
+}
+
 void Build(BuildOptions options, const GlobalOptions& globals) {
   CompleteOptions(options);
+  const BuildShare share = ParseShare(options.share);
+  const std::optional<BuildStage> stage = kStages.at(options.stage);
+  const std::vector<std::filesystem::path> inputs(options.inputs.begin(), options.inputs.end());
+  // The workers of a stage do not know of each other, even when mpirun or srun started them.
+  const std::unique_ptr<Communicator> ranks = stage ? std::make_unique<SingleProcess>() : ConnectRanks(kRankPatienceS);
+  if (ranks->rank() != 0) Progress::SetEnabled(false);
   const auto tokenizer = LoadTokenizer(options.tokenizer);
   const Embedder embedder(options.encoder);
   ThreadPool pool(globals.num_threads);
-  BuildIndex({options.inputs.begin(), options.inputs.end()}, *tokenizer, embedder, options.out, options.index, pool);
+  if (stage) {
+    return BuildIndexStage(inputs, *tokenizer, embedder, options.out, options.index, *stage, share, pool);
+  }
+  BuildIndex(inputs, *tokenizer, embedder, options.out, options.index, pool, *ranks);
+  if (ranks->rank() != 0) return;
   const nlohmann::json stats = IndexStats(options.out);
   if (globals.json) return PrintJson(stats);
   Print(options.out, stats);
@@ -101,6 +132,14 @@ void AddBuild(CLI::App& index, const GlobalOptions& globals) {
                    "Recall@10 that the default search setting must reach on held-out queries")
       ->capture_default_str();
   build->add_option("--seed", options->index.seed, "Of the samples")->capture_default_str();
+  build
+      ->add_option("--stage", options->stage,
+                   "For workers that share the folder: make only what is missing of this stage; merge, as without it, "
+                   "makes all that is missing and finishes")
+      ->check(CLI::IsMember(kStages))
+      ->capture_default_str();
+  build->add_option("--shard", options->share, "I/N: of a stage, the blocks of worker I (from 0) of N")
+      ->capture_default_str();
   build->add_flag("--stop-on-bad-input", options->stop_on_bad_input,
                   "End at the first bad line instead of counting it");
   build->callback([options, &globals] { Build(*options, globals); });

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include <cerrno>
+#include <fstream>
 #include <string>
 #include <system_error>
 
@@ -50,7 +51,7 @@ void RemoveAll(const fs::path& path) {
 }  // namespace
 
 StagedFolder::StagedFolder(const fs::path& out, Unpublished unpublished)
-    : out_(Normalized(out)), staging_(out_.string() + ".building"), unpublished_(unpublished) {
+    : out_(Normalized(out)), staging_(StagingPath(out_)), unpublished_(unpublished) {
   RefuseForeignFolder(out_);
   MakeDirectories(staging_);
   lock_.emplace(staging_ / kLockName);
@@ -80,5 +81,18 @@ void StagedFolder::Publish() {
   lock_.reset();
   if (replaces) RemoveAll(staging_);
 }
+
+StagedFolderWorker::StagedFolderWorker(const fs::path& out) : staging_(StagingPath(out)) {
+  RefuseForeignFolder(Normalized(out));
+  MakeDirectories(staging_);
+  const fs::path lock = staging_ / kLockName;
+  std::ofstream(lock, std::ios::app).flush();  // made if missing
+  lease_ = FileLease::Take(lock);
+  if (lease_) return;
+  Throw(ErrorCode::kUnavailable, "{} is locked: another job is finishing this folder; wait until it has ended",
+        lock.string());
+}
+
+fs::path StagingPath(const fs::path& out) { return Normalized(out).string() + ".building"; }
 
 }  // namespace retro

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/file.h"
+#include "core/file_lease.h"
 
 namespace retro {
 
@@ -38,5 +39,22 @@ class StagedFolder {
   Unpublished unpublished_;
   std::optional<FileLock> lock_, out_lock_;
 };
+
+// The place of one of several workers in the staging folder of `out`. While any of them is there no StagedFolder of it
+// can be made, and the other way round.
+class StagedFolderWorker {
+ public:
+  // Makes OUT.building where it is missing. Throws Error: as StagedFolder does.
+  explicit StagedFolderWorker(const std::filesystem::path& out);
+
+  const std::filesystem::path& path() const { return staging_; }
+
+ private:
+  std::filesystem::path staging_;
+  std::optional<FileLease> lease_;
+};
+
+// OUT.building, whether it is there or not.
+std::filesystem::path StagingPath(const std::filesystem::path& out);
 
 }  // namespace retro

@@ -5,9 +5,9 @@
 #include <system_error>
 #include <vector>
 
-#include "core/descriptor.h"
 #include "core/error.h"
 #include "core/file_lease.h"
+#include "core/link_tree.h"
 
 namespace retro {
 namespace fs = std::filesystem;
@@ -34,25 +34,6 @@ std::vector<fs::path> EntriesOf(const fs::path& folder) {
   for (const auto& entry : fs::directory_iterator(folder, error)) entries.push_back(entry.path());
   if (error && error != std::errc::no_such_file_or_directory) ThrowErrno(error.value(), "list", folder.string());
   return entries;
-}
-
-// Files of ours never change once they are there, so one may have two names.
-void LinkOrCopy(const fs::path& from, const fs::path& to) {
-  std::error_code error;
-  fs::create_hard_link(from, to, error);
-  if (!error) return;
-  fs::copy_file(from, to, error);
-  if (error) ThrowErrno(error.value(), "copy into", to.string());
-  Descriptor::OpenForReading(to).Sync(to);
-}
-
-// `from` may be a file or a folder; nothing happens when it is not there.
-void LinkTree(const fs::path& from, const fs::path& to) {
-  if (!fs::exists(from)) return;
-  if (!fs::is_directory(from)) return LinkOrCopy(from, to);
-  MakeDirectories(to);
-  for (const fs::path& entry : EntriesOf(from)) LinkTree(entry, to / entry.filename());
-  SyncDirectory(to);
 }
 
 // The folder itself, without a slash at its end: its name is wanted.

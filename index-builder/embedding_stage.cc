@@ -4,9 +4,8 @@
 
 #include <algorithm>
 #include <future>
-#include <system_error>
 
-#include "core/error.h"
+#include "core/hash.h"
 #include "core/interrupt.h"
 #include "core/progress.h"
 #include "core/thread_pool.h"
@@ -21,52 +20,58 @@ namespace {
 // Chunks that go to the embedder at once: enough to keep every thread busy, few enough to answer Ctrl-C in seconds.
 constexpr uint64_t kChunksPerThread = 128;
 
-bool IsGoodBlock(const fs::path& path, int64_t dim, uint64_t rows) {
-  std::error_code error;
-  if (!fs::exists(path, error)) return false;
-  try {
-    const RecordFile file(path, EmbeddingsFormat(dim));
-    file.VerifyChecksum();
-    return file.num_records() == rows;
-  } catch (const Error& found) {
-    if (found.code() != ErrorCode::kCorruption) throw;
-    return false;  // it is embedded again
-  }
-}
+constexpr const char* kRowsFile = "rows.embeddings";
 
-void WriteBlock(const fs::path& path, int64_t dim, std::span<const uint16_t> rows) {
+void WriteRows(const fs::path& path, int64_t dim, std::span<const uint16_t> rows) {
   RecordFileWriter writer(path, EmbeddingsFormat(dim));
   writer.Append(rows);
   writer.Finish();
 }
 
+uint64_t NumRows(const CorpusChunks& chunks, uint64_t block, uint32_t block_chunks) {
+  return std::min<uint64_t>(block_chunks, chunks.num_chunks() - block * block_chunks);
+}
+
+template <typename T>
+void HashSized(Hasher& hasher, std::span<const T> values) {
+  const uint64_t count = values.size();
+  hasher.Update(std::as_bytes(std::span(&count, 1)));
+  hasher.Update(std::as_bytes(values));
+}
+
+// Of all that the embeddings of these chunks depend on, besides tokenizer and embedder.
+std::string HashTexts(const CorpusChunks& chunks, ChunkId first, uint64_t count, bool titles) {
+  Hasher hasher;
+  for (uint64_t i = first.value; i < first.value + count; ++i) {
+    const ChunkRecord chunk = chunks.Get({i});
+    HashSized(hasher, std::span<const TokenId>(chunk.tokens));
+    if (titles) HashSized(hasher, std::span<const char>(chunks.Document(chunk.document).title));
+  }
+  return hasher.HexDigest();
+}
+
 // One block is written and synced while the next one is embedded.
 class BlockEmbedder {
  public:
-  BlockEmbedder(const ChunkStore& store, const Tokenizer& tokenizer, const Embedder& embedder, const fs::path& folder,
-                const EmbeddingStageOptions& options, ThreadPool& pool)
-      : store_(store),
+  BlockEmbedder(const CorpusChunks& chunks, const Tokenizer& tokenizer, const Embedder& embedder,
+                const EmbeddingStageOptions& options, ThreadPool& pool, uint64_t num_chunks)
+      : chunks_(chunks),
         tokenizer_(tokenizer),
         embedder_(embedder),
-        folder_(folder),
         options_(options),
         pool_(pool),
-        progress_("embeddings", "chunks", store.num_chunks()) {}
+        progress_("embeddings", "chunks", num_chunks) {}
 
-  void Run() {
-    const uint64_t num_blocks = (store_.num_chunks() + options_.block_chunks - 1) / options_.block_chunks;
-    for (uint64_t block = 0; block < num_blocks; ++block) {
-      const uint64_t first = block * options_.block_chunks;
-      const uint64_t count = std::min<uint64_t>(options_.block_chunks, store_.num_chunks() - first);
-      if (IsGoodBlock(EmbeddingsBlockPath(folder_, block), embedder_.dim(), count)) {
-        progress_.Add(count);
-        continue;
-      }
-      std::vector<uint16_t> rows = Embed({first}, count);
+  void Run(std::span<const BuildBlock> missing) {
+    for (const BuildBlock& block : missing) {
+      auto maker = std::make_shared<BlockMaker>(block);
+      const ChunkId first{block.number() * options_.block_chunks};
+      std::vector<uint16_t> rows = Embed(first, NumRows(chunks_, block.number(), options_.block_chunks));
       WaitForWrite();
-      written_block_ = block;
-      writing_ = std::async(std::launch::async, [this, block, rows = std::move(rows)] {
-        WriteBlock(EmbeddingsBlockPath(folder_, block), embedder_.dim(), rows);
+      written_block_ = block.number();
+      writing_ = std::async(std::launch::async, [this, maker = std::move(maker), rows = std::move(rows)] {
+        WriteRows(maker->folder() / kRowsFile, embedder_.dim(), rows);
+        maker->Finish({{"chunks", rows.size() / static_cast<size_t>(embedder_.dim())}});
       });
     }
     WaitForWrite();
@@ -82,9 +87,9 @@ class BlockEmbedder {
     for (uint64_t begin = 0; begin < count; begin += batch) {
       ThrowIfInterrupted();
       const uint64_t size = std::min(batch, count - begin);
-      store_.ReadRange({first.value + begin}, size, chunks);
+      chunks_.ReadRange({first.value + begin}, size, chunks);
       const std::vector<float> embedded =
-          EmbedChunks(store_, chunks, tokenizer_, embedder_, options_.embed_title, pool_);
+          EmbedChunks(chunks_, chunks, tokenizer_, embedder_, options_.embed_title, pool_);
       FloatToHalf(embedded, std::span(rows).subspan(begin * dim, size * dim));
       progress_.Add(size);
     }
@@ -97,10 +102,9 @@ class BlockEmbedder {
     if (options_.on_step) options_.on_step(fmt::format("block {}", written_block_));
   }
 
-  const ChunkStore& store_;
+  const CorpusChunks& chunks_;
   const Tokenizer& tokenizer_;
   const Embedder& embedder_;
-  fs::path folder_;
   const EmbeddingStageOptions& options_;
   ThreadPool& pool_;
   Progress progress_;
@@ -124,10 +128,33 @@ std::vector<float> EmbedChunks(const ChunkReader& store, std::span<const ChunkRe
   return rows;
 }
 
-void EmbedStore(const ChunkStore& store, const Tokenizer& tokenizer, const Embedder& embedder, const fs::path& folder,
-                const EmbeddingStageOptions& options, ThreadPool& pool) {
-  MakeDirectories(folder);
-  BlockEmbedder(store, tokenizer, embedder, folder, options, pool).Run();
+fs::path EmbeddingsFile(const BuildBlock& block) { return block.folder() / kRowsFile; }
+
+std::vector<BuildBlock> EmbeddingBlocksOf(const CorpusChunks& chunks, const Tokenizer& tokenizer,
+                                          const Embedder& embedder, const fs::path& blocks_folder,
+                                          const BuildShare& share, const EmbeddingStageOptions& options) {
+  std::vector<BuildBlock> blocks;
+  for (uint64_t block = 0; block * options.block_chunks < chunks.num_chunks(); ++block) {
+    if (!share.Has(block)) continue;
+    ThrowIfInterrupted();
+    const uint64_t rows = NumRows(chunks, block, options.block_chunks);
+    blocks.emplace_back(
+        blocks_folder, "embeddings", block,
+        nlohmann::json{{"texts", HashTexts(chunks, {block * options.block_chunks}, rows, options.embed_title)},
+                       {"chunks", rows},
+                       {"tokenizer", tokenizer.fingerprint()},
+                       {"embedder", embedder.fingerprint()}});
+  }
+  return blocks;
+}
+
+void EmbedBlocks(const CorpusChunks& chunks, const Tokenizer& tokenizer, const Embedder& embedder,
+                 std::span<const BuildBlock> blocks, const BuildShare& share, const EmbeddingStageOptions& options,
+                 ThreadPool& pool) {
+  const std::vector<BuildBlock> missing = MissingBlocks(blocks, share, "embedding blocks");
+  uint64_t num_chunks = 0;
+  for (const BuildBlock& block : missing) num_chunks += NumRows(chunks, block.number(), options.block_chunks);
+  BlockEmbedder(chunks, tokenizer, embedder, options, pool, num_chunks).Run(missing);
 }
 
 }  // namespace retro

@@ -1,4 +1,4 @@
-// Stage "embeddings": every chunk of a store through the embedder, into blocks of half-precision rows.
+// Stage "embeddings": every chunk of a corpus through the embedder, into blocks of half-precision rows.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "datasets/tokenizer.h"
+#include "index-builder/build_block.h"
+#include "index-builder/corpus_chunks.h"
 #include "retriever/chunk_store.h"
 #include "retriever/embedder.h"
 
@@ -27,9 +29,18 @@ struct EmbeddingStageOptions {
 std::vector<float> EmbedChunks(const ChunkReader& store, std::span<const ChunkRecord> chunks,
                                const Tokenizer& tokenizer, const Embedder& embedder, bool titles, ThreadPool& pool);
 
-// Writes the blocks that `folder` lacks or has damaged (retriever/half_embeddings.h names them). Throws
-// Error(kUnavailable) when interrupted, kIo.
-void EmbedStore(const ChunkStore& store, const Tokenizer& tokenizer, const Embedder& embedder,
-                const std::filesystem::path& folder, const EmbeddingStageOptions& options, ThreadPool& pool);
+// The file of rows in a finished block (retriever/half_embeddings.h has its format).
+std::filesystem::path EmbeddingsFile(const BuildBlock& block);
+
+// The blocks of a share, by the texts that are embedded in them: reads these. `blocks_folder`: BUILD/blocks.
+std::vector<BuildBlock> EmbeddingBlocksOf(const CorpusChunks& chunks, const Tokenizer& tokenizer,
+                                          const Embedder& embedder, const std::filesystem::path& blocks_folder,
+                                          const BuildShare& share, const EmbeddingStageOptions& options);
+
+// Makes those of the share that are missing. Throws Error(kUnavailable) when interrupted or when another process makes
+// one of them, kIo.
+void EmbedBlocks(const CorpusChunks& chunks, const Tokenizer& tokenizer, const Embedder& embedder,
+                 std::span<const BuildBlock> blocks, const BuildShare& share, const EmbeddingStageOptions& options,
+                 ThreadPool& pool);
 
 }  // namespace retro

@@ -1,19 +1,14 @@
 #include "index-builder/index_builder.h"
 
-#include <algorithm>
-#include <chrono>
+#include <optional>
 #include <system_error>
 
 #include "core/error.h"
-#include "core/interrupt.h"
 #include "core/log.h"
 #include "core/staged_folder.h"
 #include "core/thread_pool.h"
-#include "index-builder/chunk_stage.h"
-#include "index-builder/embedding_stage.h"
-#include "index-builder/lexical_builder.h"
+#include "index-builder/build_job.h"
 #include "index-builder/part_index.h"
-#include "retriever/chunk_store.h"
 #include "retriever/generation.h"
 
 namespace retro {
@@ -22,15 +17,10 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kKind = "retrieval database";
-constexpr const char* kUnfinishedKind = "unfinished retrieval database";
-// Inside the staging folder: the manifest of what is done so far.
-constexpr const char* kStateFolder = "state";
+constexpr const char* kBlocksFolder = "blocks";
 constexpr const char* kCorpusFolder = "corpus";
-constexpr const char* kChunksFolder = "chunks";
 constexpr const char* kEmbeddingsFolder = "embeddings";
-constexpr const char* kIndexFile = "vectors.index";
-constexpr const char* kInt8Folder = "embeddings8";
-constexpr const char* kLexicalFolder = "lexical";
+constexpr const char* kManifestFile = "manifest.json";
 
 bool IsCorpusFolder(const std::vector<fs::path>& inputs) {
   return inputs.size() == 1 && fs::is_directory(inputs[0]) && Manifest::Exists(inputs[0]);
@@ -70,27 +60,52 @@ class IndexBuilder {
     wanted_.fingerprints = Fingerprints(tokenizer, embedder, options);
   }
 
-  Manifest Build(const std::vector<fs::path>& inputs, const fs::path& out) {
-    if (auto done = FindFinished(inputs, out)) {
-      spdlog::info("{}: holds this database already ({} chunks); nothing to do", out.string(),
-                   done->counts.value("chunks", uint64_t{0}));
-      return *done;
-    }
-    StagedFolder staged(out, StagedFolder::Unpublished::kKeep);
-    folder_ = staged.path();
-    const fs::path corpus_folder = PrepareCorpus(inputs);
+  Manifest Build(const std::vector<fs::path>& inputs, const fs::path& out, Communicator& ranks) {
+    const bool leads = ranks.rank() == 0;
+    std::optional<Manifest> finished;
+    if (leads) finished = FindFinished(inputs, out);
+    if (FromRankZero(finished.has_value(), ranks) != 0) return Manifest::Load(out, kKind);
+    std::optional<StagedFolder> staged;
+    if (leads) staged.emplace(out, StagedFolder::Unpublished::kKeep);
+    folder_ = StagingPath(out);
+    if (leads) MakeCorpus(inputs);
+    Meet(ranks);
+    const fs::path corpus_folder = CorpusFolder(inputs);
     wanted_.AddInput(kCorpusFolder, corpus_folder);
-    if (!ResumeFinished()) {
-      ResumeOrClear();
-      RunStages(corpus_folder);
+    const bool is_whole = leads && ResumeFinished();
+    if (FromRankZero(is_whole, ranks) == 0) RunStages(corpus_folder, ranks);
+    Manifest made = Manifest::Load(folder_, kKind);
+    Meet(ranks);
+    if (leads) {
+      RemoveLeftovers(made);
+      staged->Publish();
     }
-    Manifest finished = Manifest::Load(folder_, kKind);
-    RemoveLeftovers(finished);
-    staged.Publish();
-    return finished;
+    Meet(ranks);
+    return made;
+  }
+
+  void RunStage(const std::vector<fs::path>& inputs, const fs::path& out, BuildStage stage, const BuildShare& share) {
+    if (FindFinished(inputs, out)) return;
+    const StagedFolderWorker place(out);
+    folder_ = place.path();
+    if (stage == BuildStage::kCorpus) {
+      if (share.index == 0) MakeCorpus(inputs);
+      return;
+    }
+    BuildJob job(folder_, CorpusFolder(inputs), tokenizer_, embedder_, options_, pool_);
+    if (stage == BuildStage::kChunks) job.MakeChunks(share);
+    if (stage == BuildStage::kEmbed) job.Embed(share);
+    if (stage == BuildStage::kTrain && share.index == 0) job.Train();
+    if (stage == BuildStage::kEncode) job.Encode(share);
   }
 
  private:
+  // Nobody goes on before all have come.
+  static void Meet(Communicator& ranks) {
+    double nothing = 0;
+    ranks.Sum(std::span(&nothing, 1));
+  }
+
   bool Agrees(const Manifest& manifest) const {
     return manifest.options == wanted_.options && manifest.fingerprints == wanted_.fingerprints &&
            manifest.inputs == wanted_.inputs;
@@ -106,125 +121,61 @@ class IndexBuilder {
     wanted_.AddInput(kCorpusFolder, from_corpus ? inputs[0] : out / kCorpusFolder);
     if (!Agrees(found)) return std::nullopt;
     if (!found.HasFiles(out)) return std::nullopt;
+    spdlog::info("{}: holds this database already ({} chunks); nothing to do", out.string(),
+                 found.counts.value("chunks", uint64_t{0}));
     return found;
   }
 
-  // The folder of the corpus: the one that was given, or one built in the staging folder.
-  fs::path PrepareCorpus(const std::vector<fs::path>& inputs) {
-    if (IsCorpusFolder(inputs)) return inputs[0];
-    const fs::path folder = folder_ / kCorpusFolder;
-    BuildCorpus(inputs, tokenizer_, folder, options_.corpus, pool_);
+  // Builds the corpus in the staging folder, where one was not given.
+  void MakeCorpus(const std::vector<fs::path>& inputs) const {
+    if (IsCorpusFolder(inputs)) return;
+    BuildCorpus(inputs, tokenizer_, folder_ / kCorpusFolder, options_.corpus, pool_);
     Step("corpus");
-    return folder;
+  }
+
+  // The folder of the corpus: the one that was given, or the one in the staging folder.
+  fs::path CorpusFolder(const std::vector<fs::path>& inputs) const {
+    if (IsCorpusFolder(inputs)) return inputs[0];
+    fs::path folder = folder_ / kCorpusFolder;
+    if (Manifest::Exists(folder)) return folder;
+    Throw(ErrorCode::kNotFound, "{}: is not there yet; run retro index build --stage corpus first", folder.string());
   }
 
   // Whether an earlier run came to its end, save for putting the folder in place.
   bool ResumeFinished() const { return Manifest::Exists(folder_) && Agrees(Manifest::Load(folder_, kKind)); }
 
-  void ResumeOrClear() {
-    const fs::path state = folder_ / kStateFolder;
-    if (Manifest::Exists(state)) {
-      state_ = Manifest::Load(state, kUnfinishedKind);
-      if (Agrees(state_)) {
-        spdlog::info("{}: going on with the build that was left there", folder_.string());
-        return;
-      }
-    }
-    for (const char* name :
-         {kChunksFolder, kEmbeddingsFolder, kInt8Folder, kIndexFile, kLexicalFolder, kStateFolder, "manifest.json"}) {
-      RemoveFolder(folder_ / name);
-    }
-    MakeDirectories(state);
-    state_ = wanted_;
-    state_.kind = kUnfinishedKind;
-    state_.Save(state);
-  }
-
-  // Runs `work` unless an earlier run did; what it noted in state_ is saved with it.
-  template <typename Work>
-  void Stage(const std::string& name, Work&& work) {
-    if (state_.HasStage(name)) return;
-    ThrowIfInterrupted();
-    const auto start = std::chrono::steady_clock::now();
-    work();
-    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-    state_.counts["seconds"][name] = taken.count();
-    state_.stages.push_back(name);
-    state_.Save(folder_ / kStateFolder);
-    Step(name);
-  }
-
   void Step(std::string_view name) const {
     if (options_.on_step) options_.on_step(name);
   }
 
-  void RunStages(const fs::path& corpus_folder) {
-    Stage("chunks", [&] { WriteChunkStore(corpus_folder); });
-    Stage("embeddings", [&] {
-      EmbedStore(
-          ChunkStore(folder_ / kChunksFolder), tokenizer_, embedder_, folder_ / kEmbeddingsFolder,
-          {.block_chunks = options_.block_chunks, .embed_title = options_.embed_title, .on_step = options_.on_step},
-          pool_);
-    });
-    Stage("index", [&] { WriteIndex(); });
-    Stage("recall", [&] { Recall(); });
-    if (KeepsInt8()) Stage("int8", [&] { KeepEmbeddings(folder_, embedder_.dim(), options_); });
-    if (options_.lexical) {
-      Stage("lexical", [&] { WriteLexicalIndex(folder_, tokenizer_, options_.memory_bytes, pool_); });
-    }
-    WriteManifest();
-  }
-
-  void WriteChunkStore(const fs::path& corpus_folder) {
-    const Corpus corpus(corpus_folder);
-    if (corpus.manifest().fingerprints.value("tokenizer", "") != tokenizer_.fingerprint()) {
-      Throw(
-          ErrorCode::kInvalidArgument,
-          "{}: was made with another tokenizer ({}) than the one given ({}); give that one, or build the corpus again",
-          corpus_folder.string(), corpus.manifest().fingerprints.value("tokenizer", ""), tokenizer_.fingerprint());
-    }
-    const uint64_t chunks = WriteChunks(corpus, folder_ / kChunksFolder, options_.chunk_len,
-                                        static_cast<uint32_t>(tokenizer_.vocab_size()));
-    if (chunks == 0) {
-      Throw(ErrorCode::kInvalidArgument, "{}: its part \"train\" has no chunk; give a corpus with text in that part",
-            corpus_folder.string());
-    }
-    state_.counts["documents"] = corpus.num_documents();
-    state_.counts["tokens"] = corpus.num_tokens();
-    state_.counts["chunks"] = chunks;
-  }
-
-  bool KeepsInt8() const {
-    return state_.counts.at("index").at("rerank") && options_.embedding_precision == EmbeddingPrecision::kInt8;
-  }
-
-  void WriteIndex() {
-    state_.counts["index"] = WritePartIndex(folder_, embedder_.dim(), options_);
-    state_.AddFile(folder_, kIndexFile);
-  }
-
-  void Recall() {
-    state_.VerifyFiles(folder_, Manifest::Check::kChecksums);
-    MeasurePartIndex(folder_, tokenizer_, embedder_, options_, state_.counts["index"], pool_);
+  void RunStages(const fs::path& corpus_folder, Communicator& ranks) {
+    const BuildShare share{static_cast<uint32_t>(ranks.rank()), static_cast<uint32_t>(ranks.num_ranks())};
+    const bool leads = ranks.rank() == 0;
+    if (leads) RemoveFolder(folder_ / kManifestFile);  // of a finished build with other options
+    BuildJob job(folder_, corpus_folder, tokenizer_, embedder_, options_, pool_);
+    job.MakeChunks(share);
+    job.Embed(share);
+    Meet(ranks);
+    if (leads) job.Train();
+    Meet(ranks);
+    job.Encode(share);
+    Meet(ranks);
+    if (leads) WriteManifest(job);
+    Meet(ranks);
   }
 
   // The manifest is complete before anything that it does not name is removed, so a kill here loses nothing.
-  void WriteManifest() {
-    Manifest manifest = state_;
-    manifest.kind = kKind;
-    manifest.stages.push_back("manifest");
+  void WriteManifest(BuildJob& job) const {
+    Manifest manifest = wanted_;
+    job.Merge(manifest);
+    manifest.stages = {"chunks", "embeddings", "index", "recall", "manifest"};
     manifest.counts["made_with"] = options_.made_with;
-    manifest.AddFile(folder_, kChunksFolder);
-    if (manifest.counts["index"]["rerank"]) {
-      manifest.AddFile(folder_, EmbeddingsFolderName(options_.embedding_precision));
-    }
-    if (options_.lexical) manifest.AddFile(folder_, kLexicalFolder);
     manifest.Save(folder_);
     Step("manifest");
   }
 
   void RemoveLeftovers(const Manifest& finished) const {
-    RemoveFolder(folder_ / kStateFolder);
+    RemoveFolder(folder_ / kBlocksFolder);
     const bool keeps_half = options_.embedding_precision == EmbeddingPrecision::kHalf;
     if (!finished.counts.at("index").at("rerank") || !keeps_half) RemoveFolder(folder_ / kEmbeddingsFolder);
   }
@@ -235,15 +186,31 @@ class IndexBuilder {
   ThreadPool& pool_;
   fs::path folder_;  // the staging folder
   Manifest wanted_;  // kind, inputs, options, fingerprints: known at the start
-  Manifest state_;   // what is done so far
 };
 
 }  // namespace
 
 Manifest BuildIndex(const std::vector<fs::path>& inputs, const Tokenizer& tokenizer, const Embedder& embedder,
-                    const fs::path& out, const IndexOptions& options, ThreadPool& pool) {
+                    const fs::path& out, const IndexOptions& options, ThreadPool& pool, Communicator& ranks) {
   CheckOptions(options);
-  return IndexBuilder(tokenizer, embedder, options, pool).Build(inputs, out);
+  return IndexBuilder(tokenizer, embedder, options, pool).Build(inputs, out, ranks);
+}
+
+Manifest BuildIndex(const std::vector<fs::path>& inputs, const Tokenizer& tokenizer, const Embedder& embedder,
+                    const fs::path& out, const IndexOptions& options, ThreadPool& pool) {
+  SingleProcess alone;
+  return BuildIndex(inputs, tokenizer, embedder, out, options, pool, alone);
+}
+
+void BuildIndexStage(const std::vector<fs::path>& inputs, const Tokenizer& tokenizer, const Embedder& embedder,
+                     const fs::path& out, const IndexOptions& options, BuildStage stage, const BuildShare& share,
+                     ThreadPool& pool) {
+  CheckOptions(options);
+  if (share.index >= share.count) {
+    Throw(ErrorCode::kInvalidArgument, "share {} of {}: the first is 0, the last {}", share.index, share.count,
+          static_cast<int64_t>(share.count) - 1);
+  }
+  IndexBuilder(tokenizer, embedder, options, pool).RunStage(inputs, out, stage, share);
 }
 
 }  // namespace retro

@@ -1,6 +1,13 @@
-// A corpus becomes a retrieval database: the one door to this folder. The work is done in OUT.building, stage by stage
-// and block by block, and takes the place of OUT in one step at the end; a build that was killed or interrupted goes on
-// where it was when the same command is given again.
+// A corpus becomes a retrieval database: the one door to this folder. The work is done in OUT.building as a chain of
+// blocks, each named by a hash of all that it is made of (index-builder/build_block.h), and takes the place of OUT in
+// one step at the end. A build that was killed or interrupted goes on where it was when the same command is given
+// again; with another option or input only the blocks that depend on it are made again, and the log says which and why.
+//
+//   documents -> corpus -> chunk blocks  -> chunk store
+//                       -> embedding blocks -> trained index -> code blocks -> index
+//
+// Any process that sees the folder can make any block. The bytes are the same for one thread, several, several workers
+// and several ranks, on processors of one kind. What lies in OUT at the end:
 //
 //   chunks/            the chunks' tokens and documents (retriever/chunk_store.h)
 //   embeddings/        block-00000.embeddings ..., kept when asked for or when the index needs them for re-ranking
@@ -20,9 +27,11 @@
 #include <string_view>
 #include <vector>
 
+#include "core/communicator.h"
 #include "core/manifest.h"
 #include "datasets/corpus.h"
 #include "datasets/tokenizer.h"
+#include "index-builder/build_block.h"
 #include "retriever/embedder.h"
 #include "retriever/stored_embeddings.h"
 
@@ -42,7 +51,7 @@ struct IndexOptions {
   bool lexical = false;      // make a lexical index as well (retriever/lexical_index.h)
   // Bound on what a stage holds besides the index itself: the training sample and the blocks of embeddings.
   size_t memory_bytes = size_t{1} << 30;
-  uint32_t block_chunks = 4096;  // the unit of embedding work: what a kill can lose
+  uint32_t block_chunks = 4096;  // of embeddings and codes: the unit of work, and what a kill can lose
   uint64_t training_chunks = 0;  // sampled to train the index; 0: as many as it wants. memory_bytes bounds both
   uint32_t recall_queries = 0;   // held-out queries to measure recall with; 0: one per hundred chunks, 100 to 1000
   double target_recall = 0.95;   // of the 10 nearest; the cheapest search setting that reaches it becomes the default
@@ -50,8 +59,8 @@ struct IndexOptions {
   CorpusOptions corpus = {};     // when the input is documents
   // Kept in the manifest as counts.made_with and otherwise not looked at: where the encoder and the tokenizer were.
   std::map<std::string, std::string> made_with = {};
-  // Called after each durable step with its name ("corpus", "chunks", "block 3", "index", "recall", "manifest"); what
-  // it throws ends the build, as a kill would.
+  // Called after each durable step with its name ("corpus", "chunk block 0", "block 3" of embeddings, "trained",
+  // "code block 3", "chunks", "index", "recall", "manifest"); what it throws ends the build, as a kill would.
   std::function<void(std::string_view step)> on_step = {};
 };
 
@@ -59,8 +68,32 @@ struct IndexOptions {
 // holds this very database already, says so and does nothing. Throws Error; then an older database in `out` is whole.
 // Error(kUnavailable): interrupted, or another process is building or changing `out`. Error(kInvalidArgument): also
 // when the database in `out` was changed since it was built (index-builder/database_updater.h).
+//
+// `ranks`: the processes that build together, all of which call this with the same arguments and see the folder: each
+// makes its share of the blocks; the first one trains, merges and measures. Returns on all when the database is there.
+Manifest BuildIndex(const std::vector<std::filesystem::path>& inputs, const Tokenizer& tokenizer,
+                    const Embedder& embedder, const std::filesystem::path& out, const IndexOptions& options,
+                    ThreadPool& pool, Communicator& ranks);
+// By this process alone.
 Manifest BuildIndex(const std::vector<std::filesystem::path>& inputs, const Tokenizer& tokenizer,
                     const Embedder& embedder, const std::filesystem::path& out, const IndexOptions& options,
                     ThreadPool& pool);
+
+// What several workers can do at once without knowing of each other. BuildIndex does the rest, and what they left.
+enum class BuildStage {
+  kCorpus,  // the documents' tokens; by one worker, the others have nothing to do. Inputs that are a corpus need none
+  kChunks,  // needs the corpus
+  kEmbed,   // needs the corpus
+  kTrain,   // needs all blocks of embeddings; by one worker
+  kEncode,  // needs the trained index, and the embeddings of the same share
+};
+
+// Makes what is missing of a stage in the staging folder of `out`: of blocks, those whose number modulo share.count is
+// share.index. Arguments must be those of the BuildIndex that finishes. Throws Error as that does, kUnavailable also
+// while BuildIndex works on `out` or when another worker has one of the blocks in hand, and kNotFound when something of
+// an earlier stage is missing.
+void BuildIndexStage(const std::vector<std::filesystem::path>& inputs, const Tokenizer& tokenizer,
+                     const Embedder& embedder, const std::filesystem::path& out, const IndexOptions& options,
+                     BuildStage stage, const BuildShare& share, ThreadPool& pool);
 
 }  // namespace retro

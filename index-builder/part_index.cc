@@ -86,18 +86,27 @@ nlohmann::json Fingerprints(const Tokenizer& tokenizer, const Embedder& embedder
           {"metric", "L2"}};
 }
 
-nlohmann::json WritePartIndex(const fs::path& folder, int64_t dim, const IndexOptions& options) {
-  const HalfEmbeddings embeddings(folder / kEmbeddingsFolder, dim);
-  const std::string factory =
-      options.factory.empty() ? VectorIndex::ChooseFactory(embeddings.size(), embeddings.dim()) : options.factory;
-  const BuiltIndex built = BuildVectorIndex(embeddings, {.factory = factory,
-                                                         .training_chunks = options.training_chunks,
-                                                         .seed = options.seed,
-                                                         .memory_bytes = options.memory_bytes});
-  built.index.Save(folder / kIndexFile);
+VectorStageOptions VectorOptions(uint64_t num_vectors, int64_t dim, const IndexOptions& options) {
+  return {.factory = options.factory.empty() ? VectorIndex::ChooseFactory(num_vectors, dim) : options.factory,
+          .training_chunks = options.training_chunks,
+          .seed = options.seed,
+          .memory_bytes = options.memory_bytes};
+}
+
+bool KeepsEmbeddings(const std::string& factory, const IndexOptions& options) {
   const bool keep = options.keep_embeddings.value_or(factory.find("PQ") != std::string::npos);
   spdlog::info("index {}: embeddings are {}", factory, keep ? "kept, to re-rank what it finds exactly" : "not kept");
-  return {{"factory", factory}, {"training_vectors", built.training_vectors}, {"rerank", keep}};
+  return keep;
+}
+
+nlohmann::json WritePartIndex(const fs::path& folder, int64_t dim, const IndexOptions& options) {
+  const HalfEmbeddings embeddings(folder / kEmbeddingsFolder, dim);
+  const VectorStageOptions vectors = VectorOptions(embeddings.size(), dim, options);
+  const BuiltIndex built = BuildVectorIndex(embeddings, vectors);
+  built.index.Save(folder / kIndexFile);
+  return {{"factory", vectors.factory},
+          {"training_vectors", built.training_vectors},
+          {"rerank", KeepsEmbeddings(vectors.factory, options)}};
 }
 
 void MeasurePartIndex(const fs::path& folder, const Tokenizer& tokenizer, const Embedder& embedder,

@@ -4,8 +4,10 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "index-builder/index_builder.h"
+#include "index-builder/vector_stage.h"
 
 namespace retro {
 
@@ -17,6 +19,11 @@ IndexOptions OptionsFromJson(const std::filesystem::path& folder, const nlohmann
 
 // Fingerprints of all that is built with these.
 nlohmann::json Fingerprints(const Tokenizer& tokenizer, const Embedder& embedder, const IndexOptions& options);
+
+// The index string for so many vectors, and what an index of it is built with.
+VectorStageOptions VectorOptions(uint64_t num_vectors, int64_t dim, const IndexOptions& options);
+// Whether the embeddings stay in the database, to re-rank what an index of this string finds. Logs it.
+bool KeepsEmbeddings(const std::string& factory, const IndexOptions& options);
 
 // Writes FOLDER/vectors.index from FOLDER/embeddings and returns the beginning of counts.index: factory,
 // training_vectors, rerank. Throws Error as BuildVectorIndex does, kIo.

@@ -18,7 +18,6 @@ uint64_t RowsWithin(size_t bytes, int64_t dim) {
   return std::max<uint64_t>(1, bytes / (static_cast<uint64_t>(dim) * sizeof(float)));
 }
 
-// Rows `chunks[begin]` ... as floats.
 void AppendRow(const HalfEmbeddings& embeddings, ChunkId chunk, std::vector<float>& rows) {
   const std::span<const uint16_t> row = embeddings.Row(chunk);
   const size_t at = rows.size();
@@ -26,28 +25,13 @@ void AppendRow(const HalfEmbeddings& embeddings, ChunkId chunk, std::vector<floa
   HalfToFloat(row, std::span(rows).subspan(at));
 }
 
-uint64_t Train(VectorIndex& index, const HalfEmbeddings& embeddings, const VectorStageOptions& options) {
-  const uint64_t wanted = options.training_chunks > 0 ? options.training_chunks : index.TrainingVectors();
-  const uint64_t count = std::min(wanted, RowsWithin(options.memory_bytes / kSampleShare, embeddings.dim()));
-  const auto sample = SampleWithoutReplacement(embeddings.size(), count, options.seed);
-  std::vector<float> rows;
-  rows.reserve(sample.size() * static_cast<size_t>(embeddings.dim()));
-  for (const uint64_t chunk : sample) AppendRow(embeddings, {chunk}, rows);
-  ThrowIfInterrupted();
-  index.Train(rows);
-  return sample.size();
-}
-
 void AddAll(VectorIndex& index, const HalfEmbeddings& embeddings, size_t memory_bytes) {
   const uint64_t batch = std::min(kMaxBatchRows, RowsWithin(memory_bytes / kBatchShare, embeddings.dim()));
   Progress progress("index", "vectors", embeddings.size());
-  std::vector<float> rows;
   for (uint64_t begin = 0; begin < embeddings.size(); begin += batch) {
     ThrowIfInterrupted();
     const uint64_t end = std::min(begin + batch, embeddings.size());
-    rows.clear();
-    for (uint64_t chunk = begin; chunk < end; ++chunk) AppendRow(embeddings, {chunk}, rows);
-    index.Add(rows);
+    index.Add(FloatRows(embeddings, begin, end));
     progress.Add(end - begin);
   }
   progress.Finish();
@@ -55,9 +39,37 @@ void AddAll(VectorIndex& index, const HalfEmbeddings& embeddings, size_t memory_
 
 }  // namespace
 
+uint64_t NumTrainingVectors(const VectorIndex& index, uint64_t rows, const VectorStageOptions& options) {
+  if (!index.NeedsTraining()) return 0;
+  const uint64_t wanted = options.training_chunks > 0 ? options.training_chunks : index.TrainingVectors();
+  return std::min({rows, wanted, RowsWithin(options.memory_bytes / kSampleShare, index.dim())});
+}
+
+VectorIndex TrainVectorIndex(const HalfEmbeddings& embeddings, const VectorStageOptions& options) {
+  VectorIndex index(embeddings.dim(), options.factory);
+  if (!index.NeedsTraining()) return index;
+  const uint64_t count = NumTrainingVectors(index, embeddings.size(), options);
+  std::vector<float> rows;
+  rows.reserve(count * static_cast<size_t>(embeddings.dim()));
+  for (const uint64_t chunk : SampleWithoutReplacement(embeddings.size(), count, options.seed)) {
+    AppendRow(embeddings, {chunk}, rows);
+  }
+  ThrowIfInterrupted();
+  index.Train(rows);
+  return index;
+}
+
+std::vector<float> FloatRows(const HalfEmbeddings& embeddings, uint64_t begin, uint64_t end) {
+  std::vector<float> rows;
+  rows.reserve((end - begin) * static_cast<size_t>(embeddings.dim()));
+  for (uint64_t chunk = begin; chunk < end; ++chunk) AppendRow(embeddings, {chunk}, rows);
+  return rows;
+}
+
 BuiltIndex BuildVectorIndex(const HalfEmbeddings& embeddings, const VectorStageOptions& options) {
-  BuiltIndex built{VectorIndex(embeddings.dim(), options.factory)};
-  if (built.index.NeedsTraining()) built.training_vectors = Train(built.index, embeddings, options);
+  const uint64_t training_vectors =
+      NumTrainingVectors(VectorIndex(embeddings.dim(), options.factory), embeddings.size(), options);
+  BuiltIndex built{TrainVectorIndex(embeddings, options), training_vectors};
   AddAll(built.index, embeddings, options.memory_bytes);
   return built;
 }

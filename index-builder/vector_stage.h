@@ -1,8 +1,9 @@
-// Stage "index": the embeddings into a trained vector index.
+// The embeddings into a trained vector index, at once or in steps.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "retriever/half_embeddings.h"
 #include "retriever/vector_index.h"
@@ -21,7 +22,16 @@ struct BuiltIndex {
   uint64_t training_vectors = 0;
 };
 
-// Trained on a uniform random sample of the rows, then filled with all of them in order. Throws Error(kInvalidArgument)
+// How many of the rows an untrained index is trained on; 0 when it needs no training.
+uint64_t NumTrainingVectors(const VectorIndex& index, uint64_t rows, const VectorStageOptions& options);
+
+// Trained on a uniform random sample of the rows, where it needs that, and empty. Throws as BuildVectorIndex does.
+VectorIndex TrainVectorIndex(const HalfEmbeddings& embeddings, const VectorStageOptions& options);
+
+// Rows [begin, end) in single precision.
+std::vector<float> FloatRows(const HalfEmbeddings& embeddings, uint64_t begin, uint64_t end);
+
+// As TrainVectorIndex, then filled with all of them in order. Throws Error(kInvalidArgument)
 // when there are too few rows for the factory, kUnavailable when interrupted.
 BuiltIndex BuildVectorIndex(const HalfEmbeddings& embeddings, const VectorStageOptions& options);
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "datasets/corpus.h"
+#include "retriever/chunk_store.h"
 
 namespace retro {
 
@@ -25,13 +26,6 @@ struct ChunkStoreSettings {
   uint32_t vocab_size = 0;
 
   uint32_t token_bytes() const { return vocab_size <= 65'536 ? 2 : 4; }
-};
-
-// A block of documents, in numbers that go through the whole store.
-struct ChunkBlock {
-  uint64_t first_document = 0, num_documents = 0;
-  uint64_t first_chunk = 0, num_chunks = 0;
-  uint64_t first_record = 0, num_records = 0;
 };
 
 // An open RocksDB with its column families; closes it on destruction.

@@ -62,6 +62,43 @@ class ChunkStore final : public ChunkReader {
   std::unique_ptr<State> state_;
 };
 
+// A block of documents, in numbers that go through the whole store. Records are what holds chunks on disk
+// (retriever/chunk_record.h); each block begins a new one.
+struct ChunkBlock {
+  uint64_t first_document = 0, num_documents = 0;
+  uint64_t first_chunk = 0, num_chunks = 0;
+  uint64_t first_record = 0, num_records = 0;
+
+  // The empty block after this one.
+  ChunkBlock Next() const;
+  // A document of so many chunks at its end.
+  void Count(uint64_t chunks);
+};
+
+// One block of documents as sorted table files beside any store: blocks of one store can be written by many processes,
+// each of which knows the numbers that its block begins with. One thread at a time.
+class ChunkBlockWriter {
+ public:
+  // `first`: where it begins, without documents yet. `folder` must be there.
+  ChunkBlockWriter(const std::filesystem::path& folder, uint32_t chunk_len, uint32_t vocab_size,
+                   const ChunkBlock& first);
+  ~ChunkBlockWriter();
+  ChunkBlockWriter(ChunkBlockWriter&&) noexcept;
+
+  // A document without tokens is kept, with no chunk. Throws Error(kInvalidArgument) on a token outside the vocabulary.
+  void Append(const DocumentInfo& document, std::span<const TokenId> tokens);
+  const ChunkBlock& block() const;  // what was appended so far
+  // Closes and syncs FOLDER/chunks.sst and FOLDER/documents.sst; a table without a key is not there.
+  void Finish();
+  // XXH3-64 of all keys and values: equal for equal documents and numbers, which the files' own bytes are not (RocksDB
+  // writes into each when and where it was made).
+  std::string contents_xxh3() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 // Documents must come in order. Blocks of documents become sorted table files that are ingested whole, so a killed
 // build loses at most the block it was writing. One thread at a time; a second writer of the same store is refused.
 class ChunkStoreWriter {
@@ -79,6 +116,9 @@ class ChunkStoreWriter {
   void Append(const DocumentInfo& document, std::span<const TokenId> tokens);
   // Durable from here on. Nothing happens when nothing was appended. After an Error(kIo) the writer is of no more use.
   void CommitBlock();
+  // Takes a block that a ChunkBlockWriter finished in `from`; its files stay there (under a second name, or copied).
+  // Durable from here on. REQUIRES: it begins where this store ends; no uncommitted document
+  void Ingest(const std::filesystem::path& from, const ChunkBlock& block);
   // Closes the store; only the destructor may follow. REQUIRES: no uncommitted document
   void Finish();
 

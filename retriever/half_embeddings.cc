@@ -35,6 +35,18 @@ uint64_t CountBlocks(const std::filesystem::path& folder) {
   return count;
 }
 
+std::vector<std::filesystem::path> BlocksOf(const std::filesystem::path& folder) {
+  const uint64_t count = CountBlocks(folder);
+  std::vector<std::filesystem::path> blocks;
+  for (uint64_t block = 0; block < count; ++block) {
+    blocks.push_back(EmbeddingsBlockPath(folder, block));
+    if (std::filesystem::exists(blocks.back())) continue;
+    Throw(ErrorCode::kCorruption, "{} is missing though {} blocks are there; build the index again",
+          blocks.back().string(), count);
+  }
+  return blocks;
+}
+
 }  // namespace
 
 RecordFormat EmbeddingsFormat(int64_t dim) {
@@ -45,15 +57,12 @@ std::filesystem::path EmbeddingsBlockPath(const std::filesystem::path& folder, u
   return folder / fmt::format("block-{:05}.embeddings", block);
 }
 
-HalfEmbeddings::HalfEmbeddings(const std::filesystem::path& folder, int64_t dim) : dim_(dim), starts_{0} {
-  const uint64_t count = CountBlocks(folder);
-  blocks_.reserve(count);
-  for (uint64_t block = 0; block < count; ++block) {
-    const auto path = EmbeddingsBlockPath(folder, block);
-    if (!std::filesystem::exists(path)) {
-      Throw(ErrorCode::kCorruption, "{} is missing though {} blocks are there; build the index again", path.string(),
-            count);
-    }
+HalfEmbeddings::HalfEmbeddings(const std::filesystem::path& folder, int64_t dim)
+    : HalfEmbeddings(BlocksOf(folder), dim) {}
+
+HalfEmbeddings::HalfEmbeddings(std::span<const std::filesystem::path> blocks, int64_t dim) : dim_(dim), starts_{0} {
+  blocks_.reserve(blocks.size());
+  for (const auto& path : blocks) {
     blocks_.emplace_back(path, EmbeddingsFormat(dim));
     rows_.push_back(blocks_.back().Records<uint16_t>().data());
     starts_.push_back(starts_.back() + blocks_.back().num_records());

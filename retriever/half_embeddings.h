@@ -30,6 +30,8 @@ class HalfEmbeddings final : public StoredEmbeddings {
   // before it. Throws Error(kNotFound) when there is no block, kCorruption naming the file that is not one or has
   // another dim, or when a number is missing in the sequence.
   HalfEmbeddings(const std::filesystem::path& folder, int64_t dim);
+  // The same of blocks wherever they lie, in their order.
+  HalfEmbeddings(std::span<const std::filesystem::path> blocks, int64_t dim);
 
   uint64_t size() const override { return starts_.back(); }
   int64_t dim() const override { return dim_; }

@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/thread_pool.h"
 #include "retriever/faiss_search.h"
+#include "retriever/vector_index_codes.h"
 #include "retriever/vector_index_file.h"
 
 namespace retro {
@@ -68,11 +69,6 @@ std::unique_ptr<faiss::Index> MakeIndex(int64_t dim, const std::string& factory)
     Throw(ErrorCode::kInvalidArgument, "index string \"{}\": leave IDMap out; row numbers are the ids", factory);
   }
   return index;
-}
-
-faiss::IndexIVF* FindIvf(faiss::Index& index) {
-  auto* transform = dynamic_cast<faiss::IndexPreTransform*>(&index);
-  return dynamic_cast<faiss::IndexIVF*>(transform ? transform->index : &index);
 }
 
 // Distances of one pair at a time are the same in every batch; FAISS's own products round by the batch's shape.
@@ -156,6 +152,26 @@ void VectorIndex::Add(std::span<const float> vectors) {
   SetBlasThreads(static_cast<int>(AvailableCores()));
   TranslateErrors(ErrorCode::kInternal, "adding to index " + factory(),
                   [&] { state_->index->add(vectors.size() / dim(), vectors.data()); });
+}
+
+size_t VectorIndex::code_bytes() const {
+  const faiss::IndexIVF* ivf = FindIvf(*state_->index);
+  return ivf != nullptr ? ivf->code_size : 0;
+}
+
+VectorCodes VectorIndex::Encode(std::span<const float> vectors) const {
+  CheckRows(vectors, dim());
+  CheckFinite(vectors, dim(), "vector");
+  if (NeedsTraining())
+    Throw(ErrorCode::kInternal, "index \"{}\" must be trained before vectors are encoded", factory());
+  SetBlasThreads(1);
+  return TranslateErrors(ErrorCode::kInternal, "encoding for index " + factory(),
+                         [&] { return EncodeVectors(*state_->index, vectors); });
+}
+
+void VectorIndex::AddCodes(const VectorCodes& codes) {
+  TranslateErrors(ErrorCode::kInternal, "adding codes to index " + factory(),
+                  [&] { AppendCodes(*state_->index, codes); });
 }
 
 std::vector<std::vector<Neighbour>> VectorIndex::Search(std::span<const float> queries,

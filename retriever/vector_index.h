@@ -33,6 +33,12 @@ struct Neighbour {
   float distance = 0;  // squared L2; for unit vectors cosine = 1 - distance / 2
 };
 
+// Vectors as an index with inverted lists keeps them: of vector i its list, and code_bytes() bytes of `codes`.
+struct VectorCodes {
+  std::vector<uint32_t> lists;
+  std::vector<uint8_t> codes;
+};
+
 // Built, then read-only: Search is safe from many threads.
 class VectorIndex {
  public:
@@ -52,6 +58,15 @@ class VectorIndex {
   uint64_t TrainingVectors() const;            // how many the factory wants; 0 when it needs none
   void Train(std::span<const float> vectors);  // on all cores. Throws Error(kInvalidArgument) when they are too few
   void Add(std::span<const float> vectors);    // on all cores. REQUIRES: !NeedsTraining()
+  // Bytes of a vector's code; 0: vectors of this kind of index have none apart from it (it has no lists).
+  size_t code_bytes() const;
+  // What Add would store of each vector: by any thread, process or machine that has the trained index. On the calling
+  // thread. Who wants the same bits again encodes the same batch, since FAISS's products round by the batch's shape.
+  // REQUIRES: !NeedsTraining(), code_bytes() > 0
+  VectorCodes Encode(std::span<const float> vectors) const;
+  // As Add of the vectors that were encoded: their row numbers follow those that are there. Throws Error(kCorruption)
+  // when they cannot be of this index.
+  void AddCodes(const VectorCodes& codes);
   void Save(const std::filesystem::path& path) const;  // atomically
 
   // Up to k nearest of each query by the index's own (for PQ: approximate) distances, nearest first and equal ones by

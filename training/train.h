@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "core/communicator.h"
 #include "datasets/chunk_source.h"
 #include "datasets/tokenizer.h"
 #include "model/chat_template.h"
-#include "training/communicator.h"
 #include "training/metrics.h"
 #include "training/train_config.h"
 

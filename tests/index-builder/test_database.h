@@ -82,6 +82,7 @@ inline std::map<std::string, std::string> Contents(const std::filesystem::path& 
   const Manifest manifest = Manifest::Load(folder, "retrieval database");
   nlohmann::json counts = manifest.counts;
   counts.erase("seconds");
+  counts.erase("contents");  // checksums of the above; merged and imported parts have none
   if (counts.contains("index")) counts["index"].erase("query_us");
   contents["counts"] = counts.dump();
   contents["options"] = manifest.options.dump() + manifest.fingerprints.dump();

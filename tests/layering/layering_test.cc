@@ -38,7 +38,7 @@ const std::vector<ForeignLibrary> kForeignLibraries = {
     {"LibTorch", {"torch/", "ATen/", "c10/", "caffe2/"}, {"model/torch/", "training/"}},
     {"FAISS", {"faiss/"}, {"retriever/vector_index", "retriever/faiss_"}},
     {"RocksDB", {"rocksdb/"}, {"retriever/chunk_"}},
-    {"MPI", {"mpi.h"}, {"training/mpi_", "index-builder/mpi_"}},
+    {"MPI", {"mpi.h"}, {"core/mpi_"}},
     {"simdjson", {"simdjson"}, {"datasets/"}},
     {"sentencepiece", {"sentencepiece"}, {"datasets/"}},
     {"xxHash", {"xxhash", "xxh3"}, {"core/"}},

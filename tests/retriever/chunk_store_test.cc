@@ -284,5 +284,54 @@ TEST_F(ChunkStoreTest, FindsATruncatedOrMissingTable) {
   EXPECT_ERROR(ChunkStore(dir_ / "store"), ErrorCode::kCorruption, table.stem().string());
 }
 
+// Blocks of three documents, written last to first, each as if by a process of its own.
+TEST(ChunkStore, BlocksWrittenApartAndIngestedAreTheStoreThatOneWriterMakes) {
+  const TempDir temp;
+  const Documents documents = SomeDocuments();
+  std::vector<ChunkBlock> blocks(1);
+  for (size_t document = 0; document < documents.size(); ++document) {
+    if (blocks.back().num_documents == 3) blocks.push_back(blocks.back().Next());
+    blocks.back().Count((documents[document].size() + kChunkLen - 1) / kChunkLen);
+  }
+  for (size_t number = blocks.size(); number-- > 0;) {
+    const ChunkBlock& block = blocks[number];
+    fs::create_directory(temp / std::to_string(number));
+    ChunkBlockWriter writer(temp / std::to_string(number), kChunkLen, kVocabSize,
+                            {block.first_document, 0, block.first_chunk, 0, block.first_record, 0});
+    for (uint64_t i = block.first_document; i < block.Next().first_document; ++i) writer.Append(Info(i), documents[i]);
+    writer.Finish();
+    EXPECT_EQ(writer.block().num_records, block.num_records);
+  }
+  ChunkStoreWriter writer(temp / "ingested", kChunkLen, kVocabSize);
+  EXPECT_ERROR(writer.Ingest(temp / "1", blocks[1]), ErrorCode::kInternal, "was ingested at 0");
+  for (size_t number = 0; number < blocks.size(); ++number) {
+    writer.Ingest(temp / std::to_string(number), blocks[number]);
+    EXPECT_TRUE(fs::exists(temp / std::to_string(number) / "documents.sst"));
+  }
+  writer.Finish();
+  Write(temp / "written", documents, 3);
+  const ChunkStore ingested(temp / "ingested"), written(temp / "written");
+  ASSERT_EQ(ingested.num_chunks(), written.num_chunks());
+  for (uint64_t id = 0; id < written.num_chunks(); ++id) {
+    EXPECT_EQ(ingested.Get({id}).tokens, written.Get({id}).tokens);
+    EXPECT_EQ(ingested.Get({id}).position, written.Get({id}).position);
+  }
+  for (uint64_t i = 0; i < documents.size(); ++i) EXPECT_EQ(ingested.Document({i}).id, Info(i).id);
+}
+
+TEST(ChunkStore, TheContentsOfABlockHaveOneChecksumWhereverItIsWritten) {
+  const TempDir temp;
+  std::vector<std::string> checksums;
+  for (const std::string name : {"one", "two", "other"}) {
+    fs::create_directory(temp / name);
+    ChunkBlockWriter writer(temp / name, kChunkLen, kVocabSize, {});
+    writer.Append(Info(0), std::vector<TokenId>{1, 2, 3, name == "other" ? 5 : 4});
+    writer.Finish();
+    checksums.push_back(writer.contents_xxh3());
+  }
+  EXPECT_EQ(checksums[0], checksums[1]);
+  EXPECT_NE(checksums[0], checksums[2]);
+}
+
 }  // namespace
 }  // namespace retro

@@ -40,6 +40,42 @@ INSTANTIATE_TEST_SUITE_P(Kinds, EveryKind,
                          testing::Values("Flat", "IVF32,PQ8x4fs", "IVF32,PQ8x4fsr", "IVF32_HNSW8,PQ8x4fs", "IVF32,Flat",
                                          "IVF32,SQ8", "HNSW16"));
 
+class KindWithLists : public VectorIndexTest, public testing::WithParamInterface<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, KindWithLists,
+                         testing::Values("IVF32,PQ8x4fs", "IVF32,PQ8x4fsr", "IVF32_HNSW8,PQ8x4fs", "IVF32,Flat",
+                                         "IVF32,SQ8", "IVF32,PQ8", "OPQ8_16,IVF32,PQ8x4fs"));
+
+TEST_P(KindWithLists, CodesMadeApartAndMergedAreTheIndexThatAddMakes) {
+  VectorIndex trained(kDim, GetParam());
+  trained.Train(vectors_);
+  trained.Save(dir_ / "trained");
+  VectorIndex added = VectorIndex::Load(dir_ / "trained"), merged = VectorIndex::Load(dir_ / "trained");
+  for (size_t begin = 0; begin < kVectors; begin += 300) {  // the last block has fewer
+    const auto block = std::span(vectors_).subspan(begin * kDim, std::min<size_t>(300, kVectors - begin) * kDim);
+    added.Add(block);
+    const VectorCodes codes = trained.Encode(block);
+    EXPECT_EQ(codes.codes.size(), codes.lists.size() * trained.code_bytes());
+    merged.AddCodes(codes);
+  }
+  EXPECT_EQ(merged.size(), kVectors);
+  added.Save(dir_ / "added");
+  merged.Save(dir_ / "merged");
+  EXPECT_EQ(ReadFile(dir_ / "added"), ReadFile(dir_ / "merged"));
+}
+
+TEST_F(VectorIndexTest, CodesOfAnotherIndexAreRefused) {
+  VectorIndex index(kDim, "IVF32,SQ8");
+  index.Train(vectors_);
+  VectorCodes codes = index.Encode(Query(0));
+  codes.lists[0] = 32;
+  EXPECT_ERROR(index.AddCodes(codes), ErrorCode::kCorruption, "do not belong to this index");
+  codes.lists = {0, 1};
+  EXPECT_ERROR(index.AddCodes(codes), ErrorCode::kCorruption, "do not belong to this index");
+  EXPECT_EQ(index.size(), 0u);
+  EXPECT_EQ(VectorIndex(kDim, "Flat").code_bytes(), 0u);
+}
+
 TEST_P(EveryKind, GivesTheSameAnswersAfterSavingAndLoading) {
   const VectorIndex index = Build(GetParam(), vectors_);
   index.Save(dir_ / "vectors.index");

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "training/communicator.h"
+#include "core/communicator.h"
 
 namespace retro {
 

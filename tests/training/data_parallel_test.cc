@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <thread>
 
+#include "core/communicator.h"
 #include "model/model_files.h"
 #include "tests/training/training_run.h"
-#include "training/communicator.h"
 
 namespace retro {
 namespace {

@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "core/communicator.h"
 #include "core/interrupt.h"
 #include "tests/training/training_run.h"
-#include "training/communicator.h"
 
 namespace retro {
 namespace {

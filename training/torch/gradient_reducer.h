@@ -7,8 +7,8 @@
 #include <memory>
 #include <vector>
 
+#include "core/communicator.h"
 #include "model/torch/precompiled.h"
-#include "training/communicator.h"
 
 namespace retro {
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "training/communicator.h"
+#include "core/communicator.h"
 #include "training/torch/adamw.h"
 
 namespace retro {

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "core/communicator.h"
 #include "training/batch.h"
-#include "training/communicator.h"
 #include "training/metrics.h"
 #include "training/torch/adamw.h"
 #include "training/torch/gradient_reducer.h"

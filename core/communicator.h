@@ -1,5 +1,5 @@
-// What the ranks of a data parallel run say to each other: a few collective operations behind one interface, so that
-// training knows neither MPI nor how many processes there are.
+// What the processes of one job say to each other: a few collective operations behind one interface, so that training
+// and index builds know neither MPI nor how many processes there are.
 #pragma once
 
 #include <cstddef>
@@ -52,7 +52,7 @@ bool LaunchedAsRank();
 // take.
 int LocalRank();
 
-// The ranks that mpirun or srun started (training/mpi_communicator.cc); SingleProcess where LaunchedAsRank() says no.
+// The ranks that mpirun or srun started (core/mpi_communicator.cc); SingleProcess where LaunchedAsRank() says no.
 // `timeout_s`: how long a rank waits for the others before it ends the job, naming those that are missing. At most one
 // in a process, and once only. Destroyed while an exception is on its way, it leaves the others without a word: the
 // launcher ends them when this process fails. Throws Error(kUnavailable) when MPI does not find the other ranks.

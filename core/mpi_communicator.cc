@@ -1,4 +1,4 @@
-// Communicator over MPI. The only file of training/ that knows MPI.
+// Communicator over MPI. The only file that knows MPI; a library of its own (retro::mpi).
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <mpi.h>
@@ -12,8 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/communicator.h"
 #include "core/error.h"
-#include "training/communicator.h"
 
 namespace retro {
 namespace {
@@ -167,9 +167,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   [[noreturn]] static void EndJob(const std::string& why) {
-    std::fprintf(stderr,
-                 "retro train: %s; all ranks end here. Start the same command again to go on from the last "
-                 "checkpoint\n",
+    std::fprintf(stderr, "retro: %s; all ranks end here. Start the same command again to go on from what is on disk\n",
                  why.c_str());
     std::fflush(stderr);
     MPI_Abort(MPI_COMM_WORLD, 1);

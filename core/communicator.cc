@@ -1,4 +1,4 @@
-#include "training/communicator.h"
+#include "core/communicator.h"
 
 #include <cstdlib>
 
