@@ -26,6 +26,7 @@ std::unique_ptr<Answerer> OpenAnswerer(AnsweringOptions& options, ThreadPool& po
   if (UsesCrossAttention(options.answer.retrieval)) CheckTakesNeighbours(*model.decoder);
   options.answer.k = options.database.search.k;
   options.answer.nprobe = options.database.search.nprobe;
+  options.answer.rerank_factor = options.database.search.rerank_factor;
   std::shared_ptr<const RetrievalDatabase> database;
   std::shared_ptr<const Embedder> embedder;
   if (options.answer.retrieval != RetrievalMode::kOff) {

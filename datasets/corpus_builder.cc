@@ -176,8 +176,7 @@ class CorpusBuilder {
         log_.Add("no tokens", fmt::format("document \"{}\"", document.id), "the tokenizer made none of its text");
       } else {
         text_bytes_ += document.text.size();
-        writers_[static_cast<size_t>(split_.PartOf(document.id))].Append(
-            {document.id, document.title, document.source, document.url, document.licence}, tokens_[i]);
+        writers_[static_cast<size_t>(split_.PartOf(document.id))].Append(InfoOf(document), tokens_[i]);
       }
       std::vector<TokenId>().swap(tokens_[i]);
     }

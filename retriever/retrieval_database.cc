@@ -108,6 +108,7 @@ bool RetrievalDatabase::has_exact_distances() const {
 
 std::vector<std::vector<Neighbour>> RetrievalDatabase::Search(std::span<const std::string_view> texts,
                                                               const SearchOptions& options, ThreadPool& pool) const {
+  options.filter.Validate();
   std::vector<float> queries(texts.size() * static_cast<size_t>(state_->embedder->dim()));
   state_->embedder->Embed(texts, queries, pool);
   std::vector<std::vector<Neighbour>> found(texts.size());

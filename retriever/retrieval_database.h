@@ -55,7 +55,8 @@ class RetrievalDatabase {
   // The nearest chunks of each text, best first, equal distances by ChunkId, without their texts: of all parts what one
   // index of them all would find, by exact distances where the parts have them. Chunks of removed documents and those
   // that options.filter refuses are not among them; there are fewer than k only where there are not more. nprobe and
-  // rerank_factor 0: as measured when each part was built (counts.index of its manifest).
+  // rerank_factor 0: as measured when each part was built (counts.index of its manifest). Throws
+  // Error(kInvalidArgument) on options that cannot be.
   std::vector<std::vector<Neighbour>> Search(std::span<const std::string_view> texts, const SearchOptions& options,
                                              ThreadPool& pool) const;
   // What a search found, with text and source. `with_continuation`: the text goes on to the end of the next chunk.

@@ -31,6 +31,10 @@ size_t NumInPrompt(RetrievalMode mode, size_t num_passages) {
   return mode == RetrievalMode::kPrompt ? num_passages : 0;
 }
 
+SearchOptions SearchOptionsOf(const AnswerOptions& options) {
+  return {.k = options.k, .nprobe = options.nprobe, .rerank_factor = options.rerank_factor, .filter = options.filter};
+}
+
 }  // namespace
 
 Answerer::Answerer(std::shared_ptr<const RetrievalDatabase> database, std::shared_ptr<const Embedder> embedder,
@@ -60,8 +64,8 @@ std::unique_ptr<AnswerDraft> Answerer::Draft(std::string_view question, const An
   if (database_ == nullptr) {
     Throw(ErrorCode::kInvalidArgument, "retrieval is on and no database is open: give one, or switch retrieval off");
   }
-  const SearchOptions search{.k = options.k, .nprobe = options.nprobe};
-  std::vector<Passage> passages = database_->SearchPassages(question, search, options.with_continuation, pool);
+  std::vector<Passage> passages =
+      database_->SearchPassages(question, SearchOptionsOf(options), options.with_continuation, pool);
   if (!passages.empty() && passages.front().score >= options.threshold) {
     return MakeDraft(question, std::move(passages), options, pool);
   }
@@ -84,9 +88,8 @@ std::unique_ptr<AnswerDraft> Answerer::DraftFrom(std::string_view question, std:
 std::unique_ptr<NeighbourRetriever> Answerer::MakeRetriever(const Prompt& prompt, std::span<const Passage> passages,
                                                             const AnswerOptions& options, ThreadPool& pool) const {
   if (!UsesCrossAttention(options.retrieval)) return nullptr;
-  const SearchOptions search{.k = options.k, .nprobe = options.nprobe};
-  auto retriever =
-      std::make_unique<NeighbourRetriever>(database_, *decoder_->config().retro, *tokenizer_, search, pool);
+  auto retriever = std::make_unique<NeighbourRetriever>(database_, *decoder_->config().retro, *tokenizer_,
+                                                        SearchOptionsOf(options), pool);
   retriever->Exclude(0, passages.first(prompt.num_passages));
   retriever->GiveUpTo(std::ssize(prompt.tokens), passages.subspan(prompt.num_passages));
   return retriever;

@@ -26,6 +26,8 @@ struct AnswerOptions {
   int k = 3;                      // passages of the question, and neighbours of a later chunk
   int64_t retrieval_step = 0;     // as GenerationOptions::retrieval_step
   int nprobe = 0;                 // 0: as chosen when the index was built
+  int rerank_factor = 0;          // likewise
+  DocumentFilter filter = {};     // which documents may be found
   bool with_continuation = true;  // a passage goes on to the end of the chunk after it
   // Cosine of question and best passage below which the database is taken to hold no answer; how it was chosen is told
   // in docs/results.md. -1: never.
