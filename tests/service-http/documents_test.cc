@@ -233,7 +233,7 @@ TEST(Documents, ChangesOfAnotherProgramAreSeen) {
 TEST(Documents, ManyChangeAndAskAtOnce) {
   WritableService service;
   service.Start();
-  constexpr int kEditors = 3, kEach = 4;
+  constexpr int kEditors = 3, kEach = 3;
   std::atomic<int> editing{kEditors};
   std::vector<std::thread> threads;
   for (int editor = 0; editor < kEditors; ++editor) {
