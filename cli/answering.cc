@@ -32,6 +32,7 @@ std::unique_ptr<Answerer> OpenAnswerer(AnsweringOptions& options, ThreadPool& po
   options.answer.nprobe = options.database.search.nprobe;
   options.answer.prompt_form = PromptFormFor(options.adapter);
   options.answer.lexical = options.database.search.lexical;
+  options.answer.rerank_factor = options.database.search.rerank_factor;
   std::shared_ptr<const RetrievalDatabase> database;
   std::shared_ptr<const Embedder> embedder;
   if (options.answer.retrieval != RetrievalMode::kOff) {

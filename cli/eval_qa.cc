@@ -30,11 +30,7 @@ QaPrediction ToPrediction(const Answer& answer) {
 }
 
 Passage GoldPassage(const Document& document) {
-  return {.chunk = {},
-          .score = 1,
-          .text = document.text,
-          .document = {document.id, document.title, document.source, document.url, document.licence},
-          .position = 0};
+  return {.chunk = {}, .score = 1, .text = document.text, .document = InfoOf(document), .position = 0};
 }
 
 using GoldDocuments = std::map<std::string, Document>;

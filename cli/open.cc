@@ -36,6 +36,19 @@ void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options, bool requir
       ->check(CLI::IsMember(std::vector<std::string>{"off", "only", "fuse"}));
 }
 
+void AddFilterOptions(CLI::App& command, DocumentFilter& filter) {
+  const CLI::Validator is_date(
+      [](const std::string& text) { return IsDate(text) ? "" : "must be a date, as 2024, 2024-05 or 2024-05-17"; },
+      "DATE");
+  command.add_option("--source", filter.sources, "Only passages of documents of these sources")
+      ->allow_extra_args(false);
+  command.add_option("--licence", filter.licences, "Only passages of documents of these licences")
+      ->allow_extra_args(false);
+  command.add_option("--from", filter.date_from, "Only passages of documents of this date (2024, 2024-05-17) or later")
+      ->check(is_date);
+  command.add_option("--to", filter.date_to, "Only passages of documents of this date or earlier")->check(is_date);
+}
+
 void AddFolderOptions(CLI::App& command, DatabaseOptions& options, bool required) {
   command.add_option("--db", options.db, "The retrieval database")->required(required);
   command

@@ -20,6 +20,8 @@ struct DatabaseOptions {
 void AddDatabaseOptions(CLI::App& command, DatabaseOptions& options, bool required = true);
 // The same without --k, for commands that retrieve no passages.
 void AddOpenOptions(CLI::App& command, DatabaseOptions& options, bool required = true);
+// Which documents a search may find: --source, --licence, --from, --to.
+void AddFilterOptions(CLI::App& command, DocumentFilter& filter);
 // --db, --encoder and --tokenizer alone, for commands that change a database.
 void AddFolderOptions(CLI::App& command, DatabaseOptions& options, bool required = true);
 

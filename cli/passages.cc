@@ -15,6 +15,7 @@ nlohmann::json PassageToJson(const Passage& passage) {
           {"source", passage.document.source},
           {"url", passage.document.url},
           {"licence", passage.document.licence},
+          {"date", passage.document.date},
           {"position", passage.position}};
 }
 

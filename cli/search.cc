@@ -47,12 +47,7 @@ void AddSearch(CLI::App& app, const GlobalOptions& globals) {
   search->add_option("--file", options->file, "One search for each line of a file; - for stdin");
   search->add_flag("--continuation", options->with_continuation, "Show each passage with the chunk that follows it");
   AddDatabaseOptions(*search, options->database);
-  search->add_option("--source", options->database.search.filter.sources, "Only passages of documents of these sources")
-      ->allow_extra_args(false);
-  search
-      ->add_option("--licence", options->database.search.filter.licences,
-                   "Only passages of documents of these licences")
-      ->allow_extra_args(false);
+  AddFilterOptions(*search, options->database.search.filter);
   search->callback([options, &globals] { Search(*options, globals); });
 }
 

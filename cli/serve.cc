@@ -8,6 +8,8 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/log.h"
+#include "core/progress.h"
+#include "index-builder/live_database_editor.h"
 #include "service/http/server.h"
 
 namespace retro::cli {
@@ -19,7 +21,11 @@ struct Options {
   EngineLimits engine;
   std::string name, key_file, feedback;
   int64_t request_seconds = 300, drain_seconds = 30;
+  bool writable = false;
 };
+
+// How soon a change is seen that another program made.
+constexpr std::chrono::milliseconds kDatabasePoll{1000};
 
 void AddHttpOptions(CLI::App& serve, Options& options) {
   HttpOptions& http = options.http;
@@ -34,6 +40,8 @@ void AddHttpOptions(CLI::App& serve, Options& options) {
                    "A web page's origin that may call, e.g. https://example.org; may be given several times; *: any");
   serve.add_option("--tls-cert", http.tls_certificate, "Certificate (PEM, with its chain): serve HTTPS");
   serve.add_option("--tls-key", http.tls_key, "The certificate's key (PEM)");
+  serve.add_flag("--writable", options.writable,
+                 "Let clients add, replace and remove documents of the database (/v1/documents)");
   serve.add_option("--feedback", options.feedback, "File that votes on answers are appended to, as JSON lines");
 }
 
@@ -73,6 +81,17 @@ std::string NameOf(const Options& options) {
   return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
 }
 
+void OpenLiveDatabase(const Options& options, size_t num_threads, ServedModel& served) {
+  const DatabaseOptions& database = options.answering.database;
+  const auto live = std::make_shared<LiveDatabase>(OpenDatabase(database, served.embedder), kDatabasePoll);
+  served.database = [live] { return live->Current(); };
+  if (!options.writable) return;
+  Progress::SetEnabled(false);  // of the builds that changes are
+  // Half of the threads, so that questions go on.
+  served.editor = std::make_shared<LiveDatabaseEditor>(live, OpenTokenizer(database), served.embedder, UpdateOptions{},
+                                                       std::max<size_t>(1, num_threads / 2));
+}
+
 // Without a template or a database the server does what needs none.
 ServedModel OpenServed(Options& options, ThreadPool& pool, size_t num_threads) {
   AnsweringOptions& answering = options.answering;
@@ -87,6 +106,7 @@ ServedModel OpenServed(Options& options, ThreadPool& pool, size_t num_threads) {
   served.answer.nprobe = answering.database.search.nprobe;
   served.answer.prompt_form = PromptFormFor(answering.adapter);
   served.answer.lexical = answering.database.search.lexical;
+  served.answer.rerank_factor = answering.database.search.rerank_factor;
   const auto suitable = model.decoder->config().retro ? RetrievalMode::kBoth : RetrievalMode::kPrompt;
   served.answer.retrieval = answering.retrieval.value_or(suitable);
   if (answering.database.db.empty()) served.answer.retrieval = RetrievalMode::kOff;
@@ -101,8 +121,7 @@ ServedModel OpenServed(Options& options, ThreadPool& pool, size_t num_threads) {
     served.embedder = OpenEmbedder(answering.database);
   }
   if (!answering.database.db.empty()) {
-    const std::shared_ptr<const RetrievalDatabase> database = OpenDatabase(answering.database, served.embedder);
-    served.database = [database] { return database; };
+    OpenLiveDatabase(options, num_threads, served);
   }
   served.engine = std::make_shared<Engine>(std::move(model.decoder), model.tokenizer, options.engine, num_threads);
   return served;
@@ -118,6 +137,9 @@ void Serve(Options options, const GlobalOptions& globals) {
   options.http.limits.request = std::chrono::seconds(options.request_seconds);
   options.http.limits.drain = std::chrono::seconds(options.drain_seconds);
   options.http.Validate();
+  if (options.writable && options.answering.database.db.empty()) {
+    Throw(ErrorCode::kInvalidArgument, "--writable needs a database to write to: name it with --db");
+  }
   const size_t num_threads = globals.num_threads == 0 ? AvailableCores() : globals.num_threads;
   ThreadPool pool(num_threads);
   options.http.worker_threads = num_threads;

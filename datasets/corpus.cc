@@ -7,6 +7,10 @@
 
 namespace retro {
 
+DocumentInfo InfoOf(const Document& document) {
+  return {document.id, document.title, document.source, document.url, document.licence, document.date};
+}
+
 struct Corpus::State {
   Manifest manifest;
   std::vector<Shard> shards;

@@ -44,10 +44,12 @@ Manifest BuildCorpus(const std::vector<std::filesystem::path>& inputs, const Tok
 std::optional<Manifest> FindCorpus(const std::vector<std::filesystem::path>& inputs, const Tokenizer& tokenizer,
                                    const std::filesystem::path& out, const CorpusOptions& options);
 
-// Id, title, source, url and licence of a document, without its text.
+// What is known of a document, without its text.
 struct DocumentInfo {
   std::string id, title, source, url, licence;
+  std::string date = {};
 };
+DocumentInfo InfoOf(const Document& document);
 
 // A corpus opened for reading: its documents in order, over all shards of one part ("train", "valid", "test").
 // Const methods are safe from many threads; spans live as long as the corpus.

@@ -173,8 +173,7 @@ class CorpusBuilder {
       } else {
         text_bytes_ += document.text.size();
         if (number < is_represented_.size()) is_represented_[duplicates_->first[number]] = true;
-        writers_[static_cast<size_t>(split_.PartOf(document.id))].Append(
-            {document.id, document.title, document.source, document.url, document.licence}, tokens_[i]);
+        writers_[static_cast<size_t>(split_.PartOf(document.id))].Append(InfoOf(document), tokens_[i]);
       }
       std::vector<TokenId>().swap(tokens_[i]);
     }

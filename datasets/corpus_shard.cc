@@ -23,13 +23,14 @@ RecordFormat TokensFormat(uint64_t vocab_size) {
 constexpr std::array kInfoFields = {&DocumentInfo::id, &DocumentInfo::title, &DocumentInfo::source, &DocumentInfo::url,
                                     &DocumentInfo::licence};
 
-// Five lengths, then the five texts.
+// Five lengths, then the five texts; what is left is the date.
 void AppendInfo(const DocumentInfo& info, std::string& bytes) {
   for (const auto field : kInfoFields) {
     const auto length = static_cast<uint32_t>((info.*field).size());
     bytes.append(reinterpret_cast<const char*>(&length), sizeof(length));
   }
   for (const auto field : kInfoFields) bytes += info.*field;
+  bytes += info.date;
 }
 
 bool ParseInfo(std::span<const std::byte> bytes, DocumentInfo& info) {
@@ -42,7 +43,8 @@ bool ParseInfo(std::span<const std::byte> bytes, DocumentInfo& info) {
     (info.*kInfoFields[i]).assign(reinterpret_cast<const char*>(bytes.data()), lengths[i]);
     bytes = bytes.subspan(lengths[i]);
   }
-  return bytes.empty();
+  info.date.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  return true;
 }
 
 }  // namespace

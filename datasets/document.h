@@ -20,6 +20,7 @@ struct Document {
   std::string source;
   std::string url;
   std::string licence;
+  std::string date;  // of what it says, as the source wrote it; searches by date know ISO 8601
 };
 
 // What to do with input that cannot be used.
@@ -68,9 +69,9 @@ std::vector<std::filesystem::path> ListDocumentFiles(const std::vector<std::file
 // Opens ListDocumentFiles(paths) one after the other. "-" is standard input as JSON lines. Throws Error(kNotFound,
 // kInvalidArgument).
 //
-// JSON lines: one object a line. "text" must be a string with more than white space; "id", "title", "source", "url" and
-// "licence" (or "license") may be strings or numbers; other fields are ignored. Of a repeated field the last one
-// counts. Text: a .txt file is one document, its name the title. Beyond max_line_bytes it is cut into several at a
+// JSON lines: one object a line. "text" must be a string with more than white space; "id", "title", "source", "url",
+// "licence" (or "license") and "date" may be strings or numbers; other fields are ignored. Of a repeated field the last
+// one counts. Text: a .txt file is one document, its name the title. Beyond max_line_bytes it is cut into several at a
 // blank line (else at a line's end, else at a character), with ids FILE, FILE#2, FILE#3. Both: a byte order mark is
 // dropped, CRLF ends a line as LF does, and NUL, invalid UTF-8 and lone surrogates become U+FFFD and are counted.
 std::unique_ptr<DocumentReader> OpenDocuments(const std::vector<std::filesystem::path>& paths,

@@ -166,6 +166,7 @@ class JsonLines final : public FileDocuments {
     if (key == "source") return number = 3, &document.source;
     if (key == "url") return number = 4, &document.url;
     if (key == "licence" || key == "license") return number = 5, &document.licence;
+    if (key == "date") return number = 6, &document.date;
     return nullptr;
   }
 

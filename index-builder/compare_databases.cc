@@ -37,7 +37,9 @@ Contents ReadContents(const fs::path& folder) {
   ForEachLivingChunk(*contents.chunks, [&](const ChunkRecord& chunk, const DocumentInfo& info) {
     if (chunk.position == 0) {
       hasher = Hasher();
-      for (const std::string* field : {&info.title, &info.source, &info.url, &info.licence}) UpdateText(hasher, *field);
+      for (const std::string* field : {&info.title, &info.source, &info.url, &info.licence, &info.date}) {
+        UpdateText(hasher, *field);
+      }
       contents.documents.push_back({HashBytes(info.id), 0, chunk.document});
     }
     hasher.Update(std::as_bytes(std::span(chunk.tokens)));

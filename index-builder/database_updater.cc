@@ -5,12 +5,14 @@
 #include <unordered_set>
 
 #include "core/error.h"
+#include "core/file.h"
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "index-builder/database_writer.h"
 #include "index-builder/merge_parts.h"
 #include "index-builder/part_index.h"
 #include "retriever/chunk_store.h"
+#include "retriever/document_chunks.h"
 
 namespace retro {
 namespace fs = std::filesystem;
@@ -19,6 +21,8 @@ namespace {
 
 constexpr const char* kChunksFolder = "chunks";
 constexpr const char* kCorpusFolder = "corpus";
+constexpr size_t kManySmallParts = 8;
+constexpr uint64_t kMostMergedChunks = 20'000;  // what an index without training holds
 
 UpdateReport Describe(const DatabaseGeneration& generation) {
   UpdateReport report;
@@ -51,38 +55,15 @@ IndexOptions OptionsOf(const DatabaseWriter& writer, const UpdateOptions& option
   return index;
 }
 
-// Where a document's chunks begin, and how many tokens it has. Documents are asked for in ascending order.
-class DocumentPlaces {
- public:
-  explicit DocumentPlaces(const ChunkStore& chunks) : chunks_(chunks) {}
-
-  RemovedDocument Find(size_t part, DocumentIndex document) {
-    RemovedDocument found{.part = part, .document = document.value};
-    found.first_chunk = FirstChunkAtOrAfter(document.value);
-    const uint64_t end = FirstChunkAtOrAfter(document.value + 1);
-    found.num_chunks = end - found.first_chunk;
-    if (found.num_chunks == 0) return found;
-    found.num_tokens = (found.num_chunks - 1) * chunks_.chunk_len() + chunks_.Get({end - 1}).tokens.size();
-    return found;
-  }
-
- private:
-  uint64_t FirstChunkAtOrAfter(uint64_t document) {
-    uint64_t end = chunks_.num_chunks();
-    while (begin_ < end) {
-      const uint64_t middle = begin_ + (end - begin_) / 2;
-      if (chunks_.Get({middle}).document.value < document) {
-        begin_ = middle + 1;
-      } else {
-        end = middle;
-      }
-    }
-    return begin_;
-  }
-
-  const ChunkStore& chunks_;
-  uint64_t begin_ = 0;
-};
+// A document of part `part` as the list of removed ones has it.
+RemovedDocument AsRemoved(size_t part, DocumentIndex document, const ChunkStore& chunks, DocumentChunks& places) {
+  const DocumentChunks::Range range = places.Find(document);
+  RemovedDocument found{.part = part, .document = document.value, .first_chunk = range.first};
+  found.num_chunks = range.end - range.first;
+  if (found.num_chunks == 0) return found;
+  found.num_tokens = (found.num_chunks - 1) * chunks.chunk_len() + chunks.Get({range.end - 1}).tokens.size();
+  return found;
+}
 
 // The documents that `wanted` accepts and that were not removed before.
 std::vector<RemovedDocument> FindDocuments(const DatabaseGeneration& generation,
@@ -95,9 +76,10 @@ std::vector<RemovedDocument> FindDocuments(const DatabaseGeneration& generation,
     for (const RemovedDocument& document : generation.removed) {
       if (document.part == part) gone.insert(document.document);
     }
-    DocumentPlaces places(chunks);
+    DocumentChunks places(chunks);
     chunks.ForEachDocument([&](DocumentIndex document, const DocumentInfo& info) {
-      if (!gone.contains(document.value) && wanted(info)) found.push_back(places.Find(part, document));
+      if (gone.contains(document.value) || !wanted(info)) return;
+      found.push_back(AsRemoved(part, document, chunks, places));
     });
   }
   return found;
@@ -117,25 +99,19 @@ void WarnOfReaders(const UpdateReport& report) {
                report.parts_still_read);
 }
 
-}  // namespace
-
-nlohmann::json UpdateReport::ToJson() const {
-  return {{"changed", changed},
-          {"generation", generation},
-          {"added_documents", added_documents},
-          {"added_chunks", added_chunks},
-          {"replaced_documents", replaced_documents},
-          {"removed_documents", removed_documents},
-          {"documents", documents},
-          {"chunks", chunks},
-          {"tokens", tokens},
-          {"parts", parts},
-          {"parts_still_read", parts_still_read}};
+void WriteDocuments(std::span<const Document> documents, const fs::path& path) {
+  AtomicFile lines(path);
+  for (const Document& document : documents) {
+    const nlohmann::json line = {{"id", document.id},         {"title", document.title}, {"text", document.text},
+                                 {"source", document.source}, {"url", document.url},     {"licence", document.licence},
+                                 {"date", document.date}};
+    lines.Append(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  }
+  lines.Finish();
 }
 
-UpdateReport AddDocuments(const fs::path& folder, const std::vector<fs::path>& inputs, const Tokenizer& tokenizer,
-                          const Embedder& embedder, const UpdateOptions& options, ThreadPool& pool) {
-  DatabaseWriter writer(folder, options.on_step);
+UpdateReport AddTo(DatabaseWriter& writer, const std::vector<fs::path>& inputs, const Tokenizer& tokenizer,
+                   const Embedder& embedder, const UpdateOptions& options, ThreadPool& pool) {
   RequireBuiltWith(writer, tokenizer, embedder);
   writer.CleanUp(/*keep_next=*/true);
   IndexOptions index = OptionsOf(writer, options);
@@ -159,6 +135,72 @@ UpdateReport AddDocuments(const fs::path& folder, const std::vector<fs::path>& i
   report.replaced_documents = replaced.size();
   report.parts_still_read = still_read;
   return report;
+}
+
+// The parts of a generation that are worth merging are its last ones, from this on; the number of all when there are
+// none.
+size_t FirstSmallPart(const DatabaseGeneration& generation) {
+  std::vector<uint64_t> chunks;  // that are not removed
+  for (const GenerationPart& part : generation.parts) chunks.push_back(part.num_chunks);
+  for (const RemovedDocument& document : generation.removed) chunks[document.part] -= document.num_chunks;
+  size_t first = chunks.size() - 1;
+  uint64_t sum = chunks[first];
+  while (first > 0 && chunks[first - 1] <= sum && sum + chunks[first - 1] <= kMostMergedChunks) sum += chunks[--first];
+  return sum > 0 && chunks.size() - first >= kManySmallParts ? first : chunks.size();
+}
+
+// The parts from `first` on as a generation of their own.
+DatabaseGeneration LastParts(const DatabaseGeneration& generation, size_t first) {
+  DatabaseGeneration last = generation;
+  last.parts.erase(last.parts.begin(), last.parts.begin() + static_cast<int64_t>(first));
+  std::erase_if(last.removed, [&](const RemovedDocument& document) { return document.part < first; });
+  for (RemovedDocument& document : last.removed) document.part -= first;
+  return last;
+}
+
+// Merges the parts from `first` on.
+void MergeFrom(DatabaseWriter& writer, size_t first, const Tokenizer& tokenizer, const Embedder& embedder,
+               const IndexOptions& index, ThreadPool& pool) {
+  const Manifest merged =
+      MergeParts(LastParts(writer.current(), first), tokenizer, embedder, writer.NextPart(), index, pool);
+  DatabaseGeneration next = writer.Begin();
+  next.parts.erase(next.parts.begin() + static_cast<int64_t>(first), next.parts.end());
+  std::erase_if(next.removed, [&](const RemovedDocument& document) { return document.part >= first; });
+  if (first == 0) {
+    next.manifest.options = merged.options;
+    next.manifest.counts["index"] = merged.counts.at("index");
+  }
+  writer.AddNextPart(next, merged);
+  writer.Publish(std::move(next));
+}
+
+}  // namespace
+
+nlohmann::json UpdateReport::ToJson() const {
+  return {{"changed", changed},
+          {"generation", generation},
+          {"added_documents", added_documents},
+          {"added_chunks", added_chunks},
+          {"replaced_documents", replaced_documents},
+          {"removed_documents", removed_documents},
+          {"documents", documents},
+          {"chunks", chunks},
+          {"tokens", tokens},
+          {"parts", parts},
+          {"parts_still_read", parts_still_read}};
+}
+
+UpdateReport AddDocuments(const fs::path& folder, const std::vector<fs::path>& inputs, const Tokenizer& tokenizer,
+                          const Embedder& embedder, const UpdateOptions& options, ThreadPool& pool) {
+  DatabaseWriter writer(folder, options.on_step);
+  return AddTo(writer, inputs, tokenizer, embedder, options, pool);
+}
+
+UpdateReport AddDocuments(const fs::path& folder, std::span<const Document> documents, const Tokenizer& tokenizer,
+                          const Embedder& embedder, const UpdateOptions& options, ThreadPool& pool) {
+  DatabaseWriter writer(folder, options.on_step);
+  WriteDocuments(documents, writer.IncomingFile());
+  return AddTo(writer, {writer.IncomingFile()}, tokenizer, embedder, options, pool);
 }
 
 UpdateReport RemoveDocuments(const fs::path& folder, const DocumentSelection& selection, const UpdateOptions& options) {
@@ -206,21 +248,31 @@ UpdateReport CompactDatabase(const fs::path& folder, const Tokenizer& tokenizer,
           folder.string());
   }
   if (!is_compact) {
-    const Manifest merged =
-        MergeParts(writer.current(), tokenizer, embedder, writer.NextPart(), OptionsOf(writer, options), pool);
-    DatabaseGeneration next = writer.current();
-    next.parts.clear();
-    next.removed.clear();
-    next.manifest.options = merged.options;
-    next.manifest.counts["index"] = merged.counts.at("index");
-    writer.AddNextPart(next, merged);
-    writer.Publish(std::move(next));
+    MergeFrom(writer, 0, tokenizer, embedder, OptionsOf(writer, options), pool);
     still_read = writer.CleanUp(/*keep_next=*/false);
   }
   UpdateReport report = Describe(writer.current());
   report.changed = !is_compact;
   report.parts_still_read = still_read;
   WarnOfReaders(report);
+  return report;
+}
+
+UpdateReport MergeSmallParts(const fs::path& folder, const Tokenizer& tokenizer, const Embedder& embedder,
+                             const UpdateOptions& options, ThreadPool& pool) {
+  DatabaseWriter writer(folder, options.on_step);
+  RequireBuiltWith(writer, tokenizer, embedder);
+  const size_t first = FirstSmallPart(writer.current());
+  UpdateReport report = Describe(writer.current());
+  if (first == writer.current().parts.size()) return report;
+  writer.CleanUp(/*keep_next=*/false);
+  IndexOptions index = OptionsOf(writer, options);
+  if (first > 0) index.factory.clear();
+  MergeFrom(writer, first, tokenizer, embedder, index, pool);
+  const uint64_t still_read = writer.CleanUp(/*keep_next=*/false);
+  report = Describe(writer.current());
+  report.changed = true;
+  report.parts_still_read = still_read;
   return report;
 }
 

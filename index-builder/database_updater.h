@@ -7,12 +7,14 @@
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "datasets/document.h"
 #include "datasets/tokenizer.h"
+#include "retriever/database_editor.h"
 #include "retriever/embedder.h"
 
 namespace retro {
@@ -49,10 +51,10 @@ UpdateReport AddDocuments(const std::filesystem::path& folder, const std::vector
                           const Tokenizer& tokenizer, const Embedder& embedder, const UpdateOptions& options,
                           ThreadPool& pool);
 
-// Documents whose id or whose source is one of these, letter for letter.
-struct DocumentSelection {
-  std::vector<std::string> ids, sources;
-};
+// The same of documents in memory, which stand in DIR/incoming.jsonl until they are added.
+UpdateReport AddDocuments(const std::filesystem::path& folder, std::span<const Document> documents,
+                          const Tokenizer& tokenizer, const Embedder& embedder, const UpdateOptions& options,
+                          ThreadPool& pool);
 
 // No search finds them from the next generation on; their text is on disk until CompactDatabase. Throws
 // Error(kNotFound) when the database has none of them, and as AddDocuments does.
@@ -64,6 +66,13 @@ UpdateReport RemoveDocuments(const std::filesystem::path& folder, const Document
 // the old parts are removed, as far as no reader has them open. Throws Error as AddDocuments does, and kInvalidArgument
 // when no document is left.
 UpdateReport CompactDatabase(const std::filesystem::path& folder, const Tokenizer& tokenizer, const Embedder& embedder,
+                             const UpdateOptions& options, ThreadPool& pool);
+
+// Keeps a database of many small changes quick and its open files few: when the last parts are eight or more and each
+// is no larger than those after it together, they become one part, as CompactDatabase makes it; so n changes leave some
+// log n parts, and each document is copied some log n times. Parts of together more than 20,000 chunks are left to
+// CompactDatabase. Chunks of merged parts are numbered anew. Throws as CompactDatabase does.
+UpdateReport MergeSmallParts(const std::filesystem::path& folder, const Tokenizer& tokenizer, const Embedder& embedder,
                              const UpdateOptions& options, ThreadPool& pool);
 
 }  // namespace retro

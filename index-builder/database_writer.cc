@@ -19,6 +19,7 @@ constexpr const char* kLockFile = "lock";
 constexpr const char* kPartsFolder = "parts";
 constexpr const char* kRemovedFolder = "removed";
 constexpr const char* kBuilding = ".building";
+constexpr const char* kIncomingFile = "incoming.jsonl";
 // What a build puts beside its manifest.
 constexpr const char* kBuiltNames[] = {"chunks", "embeddings", "embeddings8", "vectors.index", "lexical", "corpus"};
 
@@ -52,6 +53,8 @@ DatabaseWriter::DatabaseWriter(const fs::path& folder, StepFunction on_step)
   lock_.emplace(folder_ / kLockFile);
   current_ = DatabaseGeneration::Load(folder_);
 }
+
+fs::path DatabaseWriter::IncomingFile() const { return folder_ / kIncomingFile; }
 
 DatabaseGeneration DatabaseWriter::Begin() {
   DatabaseGeneration next = current_;
@@ -94,6 +97,8 @@ void DatabaseWriter::Publish(DatabaseGeneration next) {
 
 uint64_t DatabaseWriter::CleanUp(bool keep_next) {
   RemoveAll(folder_ / (std::string(kManifestFile) + ".tmp"));
+  RemoveAll(IncomingFile().string() + ".tmp");
+  if (!keep_next) RemoveAll(IncomingFile());
   const fs::path removed_documents = folder_ / RemovedName(current_.number);
   for (const fs::path& file : EntriesOf(folder_ / kRemovedFolder)) {
     if (current_.removed.empty() || file != removed_documents) RemoveAll(file);

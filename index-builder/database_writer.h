@@ -29,6 +29,9 @@ class DatabaseWriter {
   // Where the next part has to be built.
   std::filesystem::path NextPart() const { return folder_ / PartName(current_.next_part); }
 
+  // Where documents stand that are being added and are in no file of their own.
+  std::filesystem::path IncomingFile() const;
+
   // The current generation to change. A database as it was built becomes part 0 of it: its files get a second name
   // under parts/000000 and are not copied, where the file system can do that.
   DatabaseGeneration Begin();
@@ -41,8 +44,9 @@ class DatabaseWriter {
   void Publish(DatabaseGeneration next);
 
   // Removes what no generation needs: parts that are not named and that no reader has open, what killed writers left,
-  // old files of removed documents. Returns the number of parts that had to stay for their readers. `keep_next`: what
-  // is at NextPart(), finished or not, stays too, so that the same work can go on.
+  // old files of removed documents and of incoming ones. Returns the number of parts that had to stay for their
+  // readers. `keep_next`: what is at NextPart(), finished or not, and the incoming file stay too, so that the same work
+  // can go on.
   uint64_t CleanUp(bool keep_next);
 
   void Step(std::string_view name) const {

@@ -20,10 +20,9 @@ namespace fs = std::filesystem;
 namespace {
 
 nlohmann::ordered_json ChunkToJson(const ChunkRecord& chunk, const DocumentInfo& document, const Tokenizer& tokenizer) {
-  return {{"chunk", chunk.id.value},    {"document", document.id},
-          {"title", document.title},    {"source", document.source},
-          {"url", document.url},        {"licence", document.licence},
-          {"position", chunk.position}, {"text", PassageText(tokenizer, chunk.tokens)},
+  return {{"chunk", chunk.id.value},   {"document", document.id},    {"title", document.title},
+          {"source", document.source}, {"url", document.url},        {"licence", document.licence},
+          {"date", document.date},     {"position", chunk.position}, {"text", PassageText(tokenizer, chunk.tokens)},
           {"tokens", chunk.tokens}};
 }
 

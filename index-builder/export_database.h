@@ -14,7 +14,7 @@ struct ExportReport {
 };
 
 // Writes JSON lines to `chunks_file`, one for each chunk that is not removed: "chunk" (its id), "document", "title",
-// "source", "url", "licence", "position" (of its first token in the document), "text" and "tokens" (ids). With
+// "source", "url", "licence", "date", "position" (of its first token in the document), "text" and "tokens" (ids). With
 // `embeddings_file` not empty, its row i is the embedding of line i, in single precision (.npy). Both appear whole or
 // not at all. Throws Error(kInvalidArgument) when embeddings are wanted that were not kept, kUnavailable when
 // interrupted, kIo, kNotFound, kCorruption.

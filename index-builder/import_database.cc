@@ -85,7 +85,8 @@ class ExportedChunks {
                       .title = json.value("title", ""),
                       .source = json.value("source", ""),
                       .url = json.value("url", ""),
-                      .licence = json.value("licence", "")};
+                      .licence = json.value("licence", ""),
+                      .date = json.value("date", "")};
     const auto position = json.at("position").get<uint64_t>();
     const auto tokens = json.at("tokens").get<std::vector<TokenId>>();
     if (position == 0) {
@@ -121,7 +122,7 @@ void ReadDocuments(const fs::path& path, const Tokenizer& tokenizer, const Reade
   while (reader->Next(document)) {
     ThrowIfInterrupted();
     const std::vector<TokenId> tokens = tokenizer.Encode(document.text);
-    sink({document.id, document.title, document.source, document.url, document.licence}, tokens);
+    sink(InfoOf(document), tokens);
   }
 }
 

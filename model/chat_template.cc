@@ -122,6 +122,7 @@ ChatTemplate ChatTemplate::Load(const fs::path& path) {
 ChatTemplate ChatTemplate::Parse(std::string_view source, const std::string& named) {
   const std::string text = WithLineFeeds(source);
   ChatTemplate result;
+  result.source_ = source;
   if (const auto feature = UnknownFeature(text)) ThrowUnknownFeature(named, *feature);
   result.trims_content_ = TrimsContent(text);
   if (Contains(text, "<|im_start|>") && Contains(text, "<|im_end|>")) {

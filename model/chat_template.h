@@ -53,7 +53,8 @@ class ChatTemplate {
 
   // The mark that ends an answer: "<|im_end|>" or "<|eot_id|>".
   std::string_view end_of_turn() const;
-  std::string_view family() const;  // "chatml" or "llama3"
+  std::string_view family() const;                       // "chatml" or "llama3"
+  const std::string& source() const { return source_; }  // the Jinja text
 
  private:
   enum class Family { kChatMl, kLlama3 };
@@ -69,6 +70,7 @@ class ChatTemplate {
   void AppendReply(std::string_view content, std::vector<Piece>& pieces) const;
   static void AppendTokens(const Piece& piece, const Tokenizer& tokenizer, std::vector<TokenId>& ids);
 
+  std::string source_;
   Family family_ = Family::kChatMl;
   bool trims_content_ = false;
   bool begins_with_bos_ = false;               // "<|begin_of_text|>"

@@ -181,7 +181,7 @@ std::string EncodeDocument(const DocumentInfo& document) {
     bytes += WriteFixed(static_cast<uint32_t>(field->size()));
     bytes += *field;
   }
-  return bytes;
+  return bytes + document.date;
 }
 
 bool DecodeDocument(std::string_view bytes, DocumentInfo& document) {
@@ -193,7 +193,8 @@ bool DecodeDocument(std::string_view bytes, DocumentInfo& document) {
     field->assign(bytes.substr(0, size));
     bytes.remove_prefix(size);
   }
-  return bytes.empty();
+  document.date.assign(bytes);  // the rest
+  return true;
 }
 
 }  // namespace retro

@@ -6,6 +6,8 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "core/thread_pool.h"
+#include "retriever/document_chunks.h"
 #include "retriever/reranked_search.h"
 
 namespace retro {
@@ -20,6 +22,8 @@ constexpr const char* kLexicalFolder = "lexical";
 
 // By how much more is looked at in each round of a search that did not find enough.
 constexpr int64_t kWiden = 4;
+// After so many rounds fewer than one in sixty of the nearest chunks has passed, so few documents do.
+constexpr int kMostRounds = 3;
 
 bool Lists(const Manifest& manifest, const std::string& folder) {
   return std::any_of(manifest.files.items().begin(), manifest.files.items().end(),
@@ -65,6 +69,21 @@ class Admission {
   const DocumentFilter& filter_;
   std::unordered_map<uint64_t, bool> accepted_;
 };
+
+// The k nearest of `chunks`, by exact distance.
+std::vector<Neighbour> NearestOf(std::span<const ChunkId> chunks, const HalfEmbeddings& embeddings,
+                                 std::span<const float> query, size_t k) {
+  std::vector<float> distances(chunks.size());
+  embeddings.Distances(query, chunks, distances);
+  std::vector<Neighbour> found(chunks.size());
+  for (size_t i = 0; i < chunks.size(); ++i) found[i] = {chunks[i], distances[i]};
+  const auto kept = found.begin() + static_cast<int64_t>(std::min(k, found.size()));
+  std::partial_sort(found.begin(), kept, found.end(), [](const Neighbour& a, const Neighbour& b) {
+    return a.distance != b.distance ? a.distance < b.distance : a.chunk < b.chunk;
+  });
+  found.erase(kept, found.end());
+  return found;
+}
 
 int Widened(int64_t value, uint64_t most) {
   const auto limit = static_cast<int64_t>(std::min<uint64_t>(most, std::numeric_limits<int>::max()));
@@ -129,6 +148,19 @@ SearchOptions DatabasePart::Resolve(SearchOptions options) const {
   return options;
 }
 
+std::vector<ChunkId> DatabasePart::AdmittedChunks(const DocumentFilter& filter, const RemovedChunks& removed) const {
+  std::vector<ChunkId> admitted;
+  DocumentChunks places(chunks_);
+  chunks_.ForEachDocument([&](DocumentIndex document, const DocumentInfo& info) {
+    if (!filter.Accepts(info)) return;
+    const DocumentChunks::Range range = places.Find(document);
+    for (uint64_t chunk = range.first; chunk < range.end; ++chunk) {
+      if (!removed.Contains(chunk)) admitted.push_back({chunk});
+    }
+  });
+  return admitted;
+}
+
 bool DatabasePart::GetEmbedding(ChunkId chunk, std::span<float> out) const {
   if (embeddings_) {
     embeddings_->Get(chunk, out);
@@ -152,7 +184,15 @@ std::vector<std::vector<Neighbour>> DatabasePart::Search(std::span<const float> 
   std::vector<size_t> open(found.size());  // queries that lack neighbours
   for (size_t i = 0; i < open.size(); ++i) open[i] = i;
   std::vector<float> asked(queries.begin(), queries.end());
-  while (!open.empty()) {
+  for (int round = 0; !open.empty(); ++round) {
+    if (round == kMostRounds && embeddings_ && !options.filter.empty()) {
+      const std::vector<ChunkId> admitted = AdmittedChunks(options.filter, removed);
+      pool.ParallelFor(open.size(), [&](size_t i) {
+        const auto query = queries.subspan(open[i] * dim, dim);
+        found[open[i]] = NearestOf(admitted, *embeddings_, query, static_cast<size_t>(options.k));
+      });
+      break;
+    }
     const auto rows = SearchReranked(index_, embeddings(), asked, wider, pool);
     const bool saw_all = static_cast<uint64_t>(wider.k) >= size && static_cast<uint64_t>(wider.nprobe) >= size;
     std::vector<size_t> still_open;

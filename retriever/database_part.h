@@ -71,7 +71,8 @@ class DatabasePart {
 
   // As SearchReranked: the k nearest of each query that are not of a removed document and that pass options.filter,
   // under the part's own numbers. Looks at more and more candidates and lists until there are k, or until it has looked
-  // at all. nprobe and rerank_factor 0: as measured when the part was built.
+  // at all; when few chunks pass the filter and embeddings are kept, at those alone. nprobe and rerank_factor 0: as
+  // measured when the part was built.
   std::vector<std::vector<Neighbour>> Search(std::span<const float> queries, const SearchOptions& options,
                                              const RemovedChunks& removed, ThreadPool& pool) const;
 
@@ -82,6 +83,7 @@ class DatabasePart {
  private:
   void CheckCount(const std::filesystem::path& path, const char* unit, uint64_t count) const;
   SearchOptions Resolve(SearchOptions options) const;
+  std::vector<ChunkId> AdmittedChunks(const DocumentFilter& filter, const RemovedChunks& removed) const;
 
   PartFiles files_;
   ChunkStore chunks_;

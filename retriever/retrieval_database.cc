@@ -136,6 +136,7 @@ std::vector<std::vector<Neighbour>> RetrievalDatabase::Search(std::span<const st
   std::vector<float> queries(texts.size() * dim);
   if (options.k < 1) Throw(ErrorCode::kInvalidArgument, "k is {}: at least 1 neighbour must be asked for", options.k);
   if (options.lexical != LexicalMode::kOff) RequireLexical();
+  options.filter.Validate();
   state_->embedder->Embed(texts, queries, pool);
   if (options.lexical == LexicalMode::kOff) return SearchDense(queries, options, pool);
   std::vector<std::vector<Neighbour>> found(texts.size());

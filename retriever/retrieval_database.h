@@ -57,8 +57,8 @@ class RetrievalDatabase {
   // ef_search and rerank_factor 0: as tuned, else as measured when each part was built (counts.index of its manifest).
   // With options.lexical, by the words of chunks and texts: the k best by BM25, or by reciprocal rank fusion of the
   // hundred best by BM25 and the hundred nearest. Their order is that of the ranking; their distances are those of the
-  // embeddings, as ever. Throws Error(kInvalidArgument) naming what to run when a part has no lexical index, or no
-  // exact distances.
+  // embeddings, as ever. Throws Error(kInvalidArgument) on options that cannot be, and naming what to run when
+  // a part has no lexical index, or no exact distances.
   std::vector<std::vector<Neighbour>> Search(std::span<const std::string_view> texts, const SearchOptions& options,
                                              ThreadPool& pool) const;
   // What a search found, with text and source. `with_continuation`: the text goes on to the end of the next chunk.

@@ -32,6 +32,11 @@ size_t NumInPrompt(RetrievalMode mode, size_t num_passages) {
   return mode == RetrievalMode::kPrompt ? num_passages : 0;
 }
 
+// Also of the neighbours of a text's chunks, which are found by embedding alone.
+SearchOptions SearchOptionsOf(const AnswerOptions& options) {
+  return {.k = options.k, .nprobe = options.nprobe, .rerank_factor = options.rerank_factor, .filter = options.filter};
+}
+
 }  // namespace
 
 Answerer::Answerer(std::shared_ptr<const RetrievalDatabase> database, std::shared_ptr<const Embedder> embedder,
@@ -61,9 +66,10 @@ std::unique_ptr<AnswerDraft> Answerer::Draft(std::string_view question, const An
   if (database_ == nullptr) {
     Throw(ErrorCode::kInvalidArgument, "retrieval is on and no database is open: give one, or switch retrieval off");
   }
-  const SearchOptions search{.k = options.k, .nprobe = options.nprobe, .lexical = options.lexical};
   // What only cross-attention reads stays in chunks.
   const bool as_text = options.retrieval == RetrievalMode::kPrompt;
+  SearchOptions search = SearchOptionsOf(options);
+  search.lexical = options.lexical;
   std::vector<Passage> passages = database_->SearchPassages(question, search, !as_text, pool);
   if (as_text) passages = WholePassages(*database_, std::move(passages));
   // The nearest is not the first where words decide as well.
@@ -89,9 +95,8 @@ std::unique_ptr<AnswerDraft> Answerer::DraftFrom(std::string_view question, std:
 std::unique_ptr<NeighbourRetriever> Answerer::MakeRetriever(const Prompt& prompt, std::span<const Passage> passages,
                                                             const AnswerOptions& options, ThreadPool& pool) const {
   if (!UsesCrossAttention(options.retrieval)) return nullptr;
-  const SearchOptions search{.k = options.k, .nprobe = options.nprobe};
-  auto retriever =
-      std::make_unique<NeighbourRetriever>(database_, *decoder_->config().retro, *tokenizer_, search, pool);
+  auto retriever = std::make_unique<NeighbourRetriever>(database_, *decoder_->config().retro, *tokenizer_,
+                                                        SearchOptionsOf(options), pool);
   retriever->Exclude(0, passages.first(prompt.num_passages));
   retriever->GiveUpTo(std::ssize(prompt.tokens), passages.subspan(prompt.num_passages));
   return retriever;

@@ -25,6 +25,8 @@ struct AnswerOptions {
   int k = 3;                   // passages of the question, and neighbours of a later chunk
   int64_t retrieval_step = 0;  // as GenerationOptions::retrieval_step
   int nprobe = 0;              // 0: as chosen when the index was built
+  int rerank_factor = 0;       // likewise
+  DocumentFilter filter = {};  // which documents may be found
   // Of the search for the question's passages; chunks of a text find their neighbours by embedding.
   LexicalMode lexical = LexicalMode::kOff;
   // Cosine of question and best passage below which the database is taken to hold no answer; how it was chosen is told

@@ -50,6 +50,8 @@ Call ReadCall(const ServiceContext& context, const HttpRequest& http) {
   call.options.k = retrieval.search.k;
   call.options.nprobe = retrieval.search.nprobe;
   call.options.lexical = retrieval.search.lexical;
+  call.options.rerank_factor = retrieval.search.rerank_factor;
+  call.options.filter = std::move(retrieval.search.filter);
   if (const nlohmann::json* object = fields.Find("retrieval")) {
     const BodyFields given(*object, "retrieval.");
     call.options.threshold = static_cast<float>(given.Number("threshold", model.answer.threshold, -1, 1));

@@ -18,7 +18,9 @@ boost::asio::awaitable<void> HandleFeedback(ServiceContext& context, Exchange& e
 // retrieval.cc
 boost::asio::awaitable<void> HandleRetrieve(ServiceContext& context, Exchange& exchange);
 boost::asio::awaitable<void> HandleDocumentChunks(ServiceContext& context, Exchange& exchange);
-boost::asio::awaitable<void> HandleDocuments(ServiceContext& context, Exchange& exchange);
+// documents.cc
+boost::asio::awaitable<void> HandleAddDocuments(ServiceContext& context, Exchange& exchange);
+boost::asio::awaitable<void> HandleRemoveDocuments(ServiceContext& context, Exchange& exchange);
 // embeddings.cc, tokens.cc
 boost::asio::awaitable<void> HandleEmbeddings(ServiceContext& context, Exchange& exchange);
 boost::asio::awaitable<void> HandleTokenize(ServiceContext& context, Exchange& exchange);

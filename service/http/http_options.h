@@ -18,6 +18,8 @@ struct HttpLimits {
   int requests = 512;           // at work and waiting together; further ones get 503
   int requests_per_client = 0;  // of one API key, or of one address when there are no keys; more get 429; 0: no limit
   int sequences_per_request = 256;       // prompts times `n`
+  int documents_per_request = 1000;      // to add
+  int edits = 16;                        // of documents, at work and waiting; further ones get 503
   std::chrono::seconds header{10};       // from a request's first byte to the end of its header
   std::chrono::seconds body{30};         // to read it
   std::chrono::seconds idle{60};         // between two requests

@@ -7,6 +7,7 @@ namespace retro {
 nlohmann::json ModelInfo(const ServedModel& model) {
   const DecoderConfig& config = model.engine->decoder().config();
   const auto database = model.database();
+  const nlohmann::json counts = database ? database->manifest().counts : nlohmann::json::object();
   nlohmann::json modes = nlohmann::json::array({"off"});
   if (database) modes.push_back("prompt");
   if (database && config.retro) modes.insert(modes.end(), {"cca", "both"});
@@ -17,9 +18,10 @@ nlohmann::json ModelInfo(const ServedModel& model) {
           {"max_model_len", config.context_len},
           {"retrieval",
            {{"modes", std::move(modes)},
-            {"documents", database ? database->chunks().num_documents() : 0},
-            {"chunks", database ? database->chunks().num_chunks() : 0},
-            {"writable", false}}}};
+            {"documents", counts.value("documents", uint64_t{0})},
+            {"chunks", counts.value("chunks", uint64_t{0})},
+            {"generation", database ? database->generation() : 0},
+            {"writable", model.editor != nullptr}}}};
 }
 
 void CheckModelName(const std::string& name, const ServedModel& model) {

@@ -15,6 +15,7 @@ nlohmann::json PassageJson(const Passage& passage) {
           {"source", document.source},
           {"url", TextOrNull(document.url)},
           {"licence", TextOrNull(document.licence)},
+          {"date", TextOrNull(document.date)},
           {"position", passage.position},
           {"score", passage.score},
           {"text", passage.text}};

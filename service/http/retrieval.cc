@@ -86,9 +86,4 @@ asio::awaitable<void> HandleDocumentChunks(ServiceContext& context, Exchange& ex
   co_await SendJson(exchange, json);
 }
 
-asio::awaitable<void> HandleDocuments(ServiceContext&, Exchange&) {
-  throw RequestError(403, "the server was started without --writable: its documents cannot be changed");
-  co_return;
-}
-
 }  // namespace retro

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -16,8 +15,6 @@ namespace retro {
 struct RetrievalFields {
   RetrievalMode mode = RetrievalMode::kOff;
   SearchOptions search;  // of k passages
-  // Only passages of these documents or sources, as far as they are among the 200 nearest; empty: of all.
-  std::set<std::string> documents, sources;
 };
 
 RetrievalMode ReadMode(const BodyFields& fields, RetrievalMode absent);

@@ -15,7 +15,10 @@ class Router final : public Application {
 
   void SetReady(bool ready) { context_.ready = ready; }
   // Returns when no worker is at work any more: they use variables of the coroutines that wait for them.
-  void JoinWorkers() { context_.workers.join(); }
+  void JoinWorkers() {
+    context_.workers.join();
+    context_.editing.join();
+  }
 
   void Admit(HttpRequest& request) override;
   boost::asio::awaitable<void> Handle(Exchange& exchange) override;

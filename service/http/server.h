@@ -7,6 +7,7 @@
 #include <string>
 
 #include "model/chat_template.h"
+#include "retriever/database_editor.h"
 #include "retriever/retrieval_database.h"
 #include "service/answerer.h"
 #include "service/engine.h"
@@ -22,6 +23,8 @@ struct ServedModel {
   std::shared_ptr<const Embedder> embedder;
   // The database as it is now; a request keeps the one that it began with. Called from any thread.
   std::function<std::shared_ptr<const RetrievalDatabase>()> database = [] { return nullptr; };
+  // Changes what `database` gives from then on; null: documents cannot be changed.
+  std::shared_ptr<DatabaseEditor> editor = nullptr;
   AnswerOptions answer = {};       // defaults of /v1/answer; retrieval is what suits the model
   std::string feedback_file = {};  // JSON lines that /v1/feedback appends to; empty: feedback is refused
   int64_t created = 0;             // seconds since 1970

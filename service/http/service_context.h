@@ -29,6 +29,9 @@ struct ServiceContext {
   ThreadPool embedding_pool;
   std::mutex feedback_mutex;
   boost::asio::thread_pool workers;
+  // Changes of documents take long and are made one after the other anyway.
+  std::atomic<int> edits{0};  // at work or waiting
+  boost::asio::thread_pool editing{1};
 };
 
 }  // namespace retro

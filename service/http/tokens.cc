@@ -61,12 +61,14 @@ asio::awaitable<void> HandleDetokenize(ServiceContext& context, Exchange& exchan
 asio::awaitable<void> HandleTokenizerInfo(ServiceContext& context, Exchange& exchange) {
   const Tokenizer& tokenizer = context.model.engine->tokenizer();
   const SpecialTokens& special = tokenizer.special();
+  const ChatTemplate* chat = context.model.chat.get();
   const nlohmann::json json = {{"tokenizer_class", tokenizer.kind()},
                                {"vocab_size", tokenizer.vocab_size()},
                                {"bos_token", SpellingOrNull(tokenizer, special.bos)},
                                {"eos_token", SpellingOrNull(tokenizer, special.eos)},
                                {"pad_token", SpellingOrNull(tokenizer, special.pad)},
                                {"unk_token", SpellingOrNull(tokenizer, special.unk)},
+                               {"chat_template", chat ? nlohmann::json(chat->source()) : nlohmann::json()},
                                {"model_max_length", context.model.engine->decoder().config().context_len},
                                {"fingerprint", tokenizer.fingerprint()}};
   co_await SendJson(exchange, json);

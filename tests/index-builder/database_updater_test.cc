@@ -140,6 +140,26 @@ TEST(DatabaseUpdater, CompactedItIsTheDatabaseThatABuildOfTheRestMakes) {
   }
 }
 
+TEST(DatabaseUpdater, ManySmallPartsBecomeFewAndHoldTheSame) {
+  UpdatedDatabase test;
+  test.BuildFrom(test.out(), NumberedDocuments(0, 20));
+  const std::string first_part = ReadFile(test.out() / "manifest.json");
+  size_t most_parts = 0;
+  for (int i = 20; i < 60; ++i) {
+    test.Add(NumberedDocuments(i, 1));
+    if (i % 7 == 0) test.Add(NumberedDocuments(i - 3, 1));  // once more: the one before is removed
+    const UpdateReport report = MergeSmallParts(test.out(), test.tokenizer, *test.embedder, {}, test.pool);
+    most_parts = std::max<size_t>(most_parts, report.parts);
+    if (i != 30) continue;
+    EXPECT_EQ(ReadFile(test.out() / "parts/000000/manifest.json"), first_part) << "it is larger than the rest";
+  }
+  EXPECT_LE(most_parts, 12u);
+  EXPECT_GE(most_parts, 7u);
+  test.BuildFrom(test.folder / "fresh", NumberedDocuments(0, 60));
+  EXPECT_EQ(test.Open()->manifest().counts.at("documents"), 60);
+  EXPECT_EQ(test.SearchTexts(*test.Open(), {.k = 30}), test.SearchTexts(*test.Open(test.folder / "fresh"), {.k = 30}));
+}
+
 // Files that hold `bytes`.
 std::vector<std::string> FilesWith(const fs::path& folder, const std::string& bytes) {
   std::vector<std::string> files;
@@ -223,6 +243,62 @@ TEST(DatabaseUpdater, ASearchMayBeLimitedToSourcesAndStillFindsK) {
   SearchOptions none{.k = 3};
   none.filter.licences = {"CC0"};
   EXPECT_TRUE(test.SearchTexts(*parts, none)[0].empty());
+}
+
+TEST(DatabaseUpdater, ASearchMayBeLimitedToDocumentsAndDates) {
+  UpdatedDatabase test;
+  std::vector<UpdatedDocument> documents = NumberedDocuments(0, 30), wanted;
+  for (size_t i = 0; i < documents.size(); ++i) {
+    documents[i].date = fmt::format("2024-{:02}", 1 + i % 12);
+    if (i % 12 >= 4 && i % 12 < 6 && i != 5) wanted.push_back(documents[i]);
+  }
+  test.BuildFrom(test.folder / "wanted", wanted, Kept());
+  test.BuildFrom(test.out(), {documents.begin(), documents.begin() + 20}, Kept());
+  test.Add({documents.begin() + 20, documents.end()});
+  SearchOptions options;
+  options.filter.date_from = "2024-05";
+  options.filter.date_to = "2024-06-30";
+  for (const UpdatedDocument& document : documents) {
+    if (document.id != "doc/5") options.filter.documents.push_back(document.id);
+  }
+  const auto all = test.Open(), only = test.Open(test.folder / "wanted");
+  for (const int k : {500, 8, 2}) {
+    options.k = k;
+    EXPECT_EQ(test.SearchTexts(*all, options), test.SearchTexts(*only, {.k = k})) << k;
+  }
+  const Neighbour first = test.Search(*all, options)[0][0];
+  EXPECT_TRUE(all->GetPassage(first, false).document.date.starts_with("2024-0"));
+  options.filter.date_from = "spring";
+  EXPECT_ERROR(test.Search(*all, options), ErrorCode::kInvalidArgument, "spring");
+}
+
+TEST(DatabaseUpdater, DocumentsInMemoryAreAddedAsThoseOfAFile) {
+  UpdatedDatabase test, other;
+  std::vector<Document> documents;
+  for (const UpdatedDocument& document : NumberedDocuments(7, 8)) {
+    documents.push_back({.id = document.id,
+                         .title = "",
+                         .text = document.text,
+                         .source = document.source,
+                         .url = "",
+                         .licence = "",
+                         .date = ""});
+  }
+  test.BuildFrom(test.out(), NumberedDocuments(0, 10));
+  other.BuildFrom(other.out(), NumberedDocuments(0, 10));
+  UpdateOptions killed;
+  killed.on_step = [](std::string_view step) {
+    if (step == "index") Throw(ErrorCode::kInternal, "killed");
+  };
+  const std::span<const Document> others = std::span(documents).first(2);
+  EXPECT_ERROR(AddDocuments(test.out(), others, test.tokenizer, *test.embedder, killed, test.pool),
+               ErrorCode::kInternal, "killed");
+  const UpdateReport report = AddDocuments(test.out(), documents, test.tokenizer, *test.embedder, {}, test.pool);
+  EXPECT_EQ(report.added_documents, 8u);
+  EXPECT_EQ(report.replaced_documents, 3u);
+  other.Add(NumberedDocuments(7, 8));
+  EXPECT_EQ(test.SearchTexts(*test.Open(), {.k = 100}), other.SearchTexts(*other.Open(), {.k = 100}));
+  EXPECT_EQ(test.Names(), other.Names());
 }
 
 TEST(DatabaseUpdater, ASearchThroughListsGrowsUntilEnoughPass) {

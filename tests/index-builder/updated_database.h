@@ -12,6 +12,7 @@ namespace retro {
 
 struct UpdatedDocument {
   std::string id, source, text;
+  std::string date = {};
 };
 
 // Numbered documents of words that all differ, of the sources "even" and "odd".
@@ -44,7 +45,9 @@ struct UpdatedDatabase : TestDatabase {
   std::filesystem::path Write(const std::string& name, const std::vector<UpdatedDocument>& documents) const {
     std::string lines;
     for (const UpdatedDocument& document : documents) {
-      lines += nlohmann::json{{"id", document.id}, {"source", document.source}, {"text", document.text}}.dump() + "\n";
+      const nlohmann::json line = {
+          {"id", document.id}, {"source", document.source}, {"text", document.text}, {"date", document.date}};
+      lines += line.dump() + "\n";
     }
     WriteText(folder / name, lines);
     return folder / name;

@@ -155,13 +155,5 @@ TEST(Feedback, IsKeptLineByLine) {
   EXPECT_EQ(second["passage"], "7");
 }
 
-TEST(Documents, AreNotChangedUnlessTheServerMay) {
-  ToyService service;
-  service.AddDatabase();
-  service.Start();
-  EXPECT_EQ(service.Post("/v1/documents", {{"documents", json::array()}}).status, 403);
-  EXPECT_EQ(service.Call("DELETE", "/v1/documents/bridge").status, 403);
-}
-
 }  // namespace
 }  // namespace retro

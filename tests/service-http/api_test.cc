@@ -349,7 +349,9 @@ TEST(Tokens, GoThereAndBack) {
   EXPECT_EQ(tokens["count"], 3);
   EXPECT_EQ(service.Post("/detokenize", {{"tokens", tokens["tokens"]}}).Json()["prompt"], "abc");
   EXPECT_EQ(service.Post("/detokenize", {{"tokens", {5000}}}).status, 400);
-  EXPECT_EQ(service.Call("GET", "/tokenizer_info").Json()["eos_token"], "</s>");
+  const json info = service.Call("GET", "/tokenizer_info").Json();
+  EXPECT_EQ(info["eos_token"], "</s>");
+  EXPECT_EQ(info["chat_template"], ToyService::kChatMl);
 }
 
 TEST(Operations, TellOfThemselves) {

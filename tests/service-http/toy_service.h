@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "retriever/live_database.h"
 #include "service/http/server.h"
 #include "tests/testing/http_client.h"
 #include "tests/testing/small_database.h"
@@ -156,14 +157,15 @@ struct ToyService {
 
   HttpServer& Start() {
     auto tokenizer = std::make_shared<ChatTokenizer>();
-    engine = std::make_shared<Engine>(decoder, tokenizer, limits, 1);
+    engine = std::make_shared<Engine>(other_decoder ? other_decoder : decoder, tokenizer, limits, 1);
     ServedModel model;
     model.id = "toy";
     model.engine = engine;
     model.chat = std::make_shared<ChatTemplate>(ChatTemplate::Parse(kChatMl, "test"));
     model.embedder = embedder;
-    model.database = [database = database] { return database; };
-    model.answer.retrieval = database ? RetrievalMode::kPrompt : RetrievalMode::kOff;
+    model.database = [database = database, live = live] { return live ? live->Current() : database; };
+    model.editor = editor;
+    model.answer.retrieval = model.database() ? RetrievalMode::kPrompt : RetrievalMode::kOff;
     model.answer.threshold = -1;
     model.feedback_file = (folder / "feedback.jsonl").string();
     server = std::make_unique<HttpServer>(options, std::move(model));
@@ -185,8 +187,11 @@ struct ToyService {
   HttpOptions options;
   EngineLimits limits;
   std::shared_ptr<ScriptedDecoder> decoder;
+  std::shared_ptr<const Decoder> other_decoder;  // instead, where a test needs one
   std::shared_ptr<const Embedder> embedder;
   std::shared_ptr<const RetrievalDatabase> database;
+  std::shared_ptr<LiveDatabase> live;  // instead of `database`, where it changes
+  std::shared_ptr<DatabaseEditor> editor;
   std::shared_ptr<Engine> engine;
   std::unique_ptr<HttpServer> server;  // first to go
 };

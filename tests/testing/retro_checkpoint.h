@@ -130,6 +130,55 @@ class RetroTensors {
   std::list<Tensor> tensors_;
 };
 
+// A small decoder of the LLaMA family with random weights and any vocabulary, in Hugging Face layout.
+inline void WriteRandomLlama(const std::filesystem::path& folder, int64_t vocab_size, int64_t context_len) {
+  constexpr int64_t kHidden = 16, kHeads = 2, kHeadDim = 8, kFeedForward = 24, kLayers = 2;
+  struct Tensor {
+    std::string name;
+    std::vector<int64_t> shape;
+    std::vector<float> values;
+  };
+  std::list<Tensor> tensors;
+  std::mt19937 random(7);
+  const auto add = [&](const std::string& name, std::vector<int64_t> shape) {
+    const int64_t count = shape.front() * (shape.size() == 2 ? shape.back() : 1);
+    std::normal_distribution<float> normal(0, shape.size() == 2 ? 1.0f / std::sqrt(static_cast<float>(kHidden)) : 1);
+    std::vector<float> values(count);
+    for (float& value : values) value = normal(random);
+    tensors.push_back({name, std::move(shape), std::move(values)});
+  };
+  add("model.embed_tokens.weight", {vocab_size, kHidden});
+  add("model.norm.weight", {kHidden});
+  for (int64_t layer = 0; layer < kLayers; ++layer) {
+    const std::string at = "model.layers." + std::to_string(layer) + ".";
+    for (const char* norm : {"input_layernorm", "post_attention_layernorm"}) add(at + norm + ".weight", {kHidden});
+    for (const char* matrix : {"q_proj", "k_proj", "v_proj", "o_proj"}) {
+      add(at + "self_attn." + matrix + ".weight", {kHidden, kHeads * kHeadDim});
+    }
+    for (const char* matrix : {"gate_proj", "up_proj"}) add(at + "mlp." + matrix + ".weight", {kFeedForward, kHidden});
+    add(at + "mlp.down_proj.weight", {kHidden, kFeedForward});
+  }
+  const nlohmann::json config = {{"model_type", "llama"},
+                                 {"hidden_act", "silu"},
+                                 {"hidden_size", kHidden},
+                                 {"intermediate_size", kFeedForward},
+                                 {"max_position_embeddings", context_len},
+                                 {"num_attention_heads", kHeads},
+                                 {"num_key_value_heads", kHeads},
+                                 {"num_hidden_layers", kLayers},
+                                 {"rms_norm_eps", 1e-6},
+                                 {"rope_theta", 10000.0},
+                                 {"tie_word_embeddings", true},
+                                 {"vocab_size", vocab_size}};
+  MakeDirectories(folder);
+  WriteFileAtomically(folder / "config.json", config.dump(1));
+  std::vector<TensorView> views;
+  for (const Tensor& tensor : tensors) {
+    views.push_back({tensor.name, DataType::kF32, tensor.shape, std::as_bytes(std::span(tensor.values))});
+  }
+  WriteSafetensors(folder / "model.safetensors", views);
+}
+
 // A folder with the decoder of `base` (Hugging Face layout) and random weights of RETRO beside it.
 inline void WriteRetroCheckpoint(const std::filesystem::path& base, const std::filesystem::path& folder,
                                  const RetroConfig& retro, uint32_t seed = 1) {

@@ -59,7 +59,8 @@ inline void WriteSmallDatabase(const std::filesystem::path& folder, const std::v
   Manifest manifest;
   manifest.kind = "retrieval database";
   manifest.fingerprints = {{"tokenizer", ByteTokenizer().fingerprint()}, {"embedder", embedder->fingerprint()}};
-  manifest.counts = {{"chunks", index.size()}, {"index", {{"nprobe", 0}, {"rerank_factor", 2}}}};
+  manifest.counts = {
+      {"documents", documents.size()}, {"chunks", index.size()}, {"index", {{"nprobe", 0}, {"rerank_factor", 2}}}};
   manifest.AddFile(folder, "chunks");
   manifest.AddFile(folder, "vectors.index");
   if (embeddings) {
