@@ -71,7 +71,7 @@ class Admission {
 };
 
 // The k nearest of `chunks`, by exact distance.
-std::vector<Neighbour> NearestOf(std::span<const ChunkId> chunks, const HalfEmbeddings& embeddings,
+std::vector<Neighbour> NearestOf(std::span<const ChunkId> chunks, const StoredEmbeddings& embeddings,
                                  std::span<const float> query, size_t k) {
   std::vector<float> distances(chunks.size());
   embeddings.Distances(query, chunks, distances);
