@@ -42,7 +42,7 @@ def serve(options, folder):
     database = folder / "db"
     tools = ["--encoder", options.encoder]
     subprocess.run([options.retro, "-q", "index", "build", "--input", folder / "corpus.jsonl", "--out", database, "--embed-title",
-                    "--model", options.model, *tools], check=True, stdout=subprocess.DEVNULL)
+                    "--tokenizer", options.model, *tools], check=True, stdout=subprocess.DEVNULL)
     adapter = ["--adapter", options.adapter] if options.adapter else []
     server = subprocess.Popen([options.retro, "-q", "serve", "--db", database, "--model", options.model, *tools, *adapter,
                                "--port", str(options.port)], stdout=subprocess.PIPE, text=True)
