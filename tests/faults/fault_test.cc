@@ -39,7 +39,7 @@ bool AllFaults() { return std::getenv("RETRO_ALL_FAULTS") != nullptr; }
 
 // Which of `calls` calls fail, one after the other.
 std::vector<uint64_t> FailingCalls(uint64_t calls) {
-  constexpr uint64_t kFew = 5;
+  constexpr uint64_t kFew = 3;
   std::vector<uint64_t> numbers;
   const uint64_t count = AllFaults() ? calls : std::min(calls, kFew);
   for (uint64_t i = 0; i < count; ++i) numbers.push_back(1 + i * (calls - 1) / std::max<uint64_t>(count - 1, 1));
