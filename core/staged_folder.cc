@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/file_tree.h"
 #include "core/manifest.h"
 
 namespace retro {
@@ -40,12 +41,6 @@ void RefuseForeignFolder(const fs::path& out) {
           "{}: holds files but no manifest.json, so it is left alone; give a new or an empty folder as --out",
           out.string());
   }
-}
-
-void RemoveAll(const fs::path& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error) ThrowErrno(error.value(), "remove", path.string());
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "core/file_tree.h"
 #include "core/hash.h"
 #include "core/interrupt.h"
 #include "core/log.h"
@@ -86,10 +87,8 @@ BlockMaker::BlockMaker(const BuildBlock& block)
       start_(std::chrono::steady_clock::now()) {
   ThrowIfInterrupted();
   for (const fs::path& old : FoldersOf(block.kind_folder_, block.number())) {
-    std::error_code error;
-    fs::remove(old / kManifestFile, error);  // first, so that no half of a block is taken for one
-    if (!error) fs::remove_all(old, error);
-    if (error) ThrowErrno(error.value(), "remove", old.string());
+    RemoveAll(old / kManifestFile);  // first, so that no half of a block is taken for one
+    RemoveAll(old);
   }
   MakeDirectories(folder());
 }

@@ -1,10 +1,8 @@
 #include "index-builder/build_job.h"
 
-#include <system_error>
-
 #include "core/error.h"
+#include "core/file_tree.h"
 #include "core/hash.h"
-#include "core/link_tree.h"
 #include "index-builder/chunk_stage.h"
 #include "index-builder/code_stage.h"
 #include "index-builder/embedding_stage.h"
@@ -51,12 +49,6 @@ nlohmann::json Contents(const Manifest& manifest, const nlohmann::json& chunks) 
   }
   return {
       {"chunks", chunks}, {"embeddings", embeddings.HexDigest()}, {"index", manifest.files.at(kIndexFile).at("xxh3")}};
-}
-
-void Remove(const fs::path& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error) ThrowErrno(error.value(), "remove", path.string());
 }
 
 }  // namespace
@@ -179,7 +171,7 @@ BuildBlock BuildJob::MakeIndex() {
 // Second names for what stays in the database. The blocks keep theirs until the manifest is written.
 void BuildJob::PutInPlace(const BuildBlock& store, const BuildBlock& index) {
   for (const char* name : {kChunksFolder, kEmbeddingsFolder, kInt8Folder, kLexicalFolder, kIndexFile}) {
-    Remove(folder_ / name);
+    RemoveAll(folder_ / name);
   }
   LinkTree(store.folder() / kChunksFolder, folder_ / kChunksFolder);
   MakeDirectories(folder_ / kEmbeddingsFolder);

@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "core/file_lease.h"
-#include "core/link_tree.h"
+#include "core/file_tree.h"
 
 namespace retro {
 namespace fs = std::filesystem;
@@ -22,12 +22,6 @@ constexpr const char* kBuilding = ".building";
 constexpr const char* kIncomingFile = "incoming.jsonl";
 // What a build puts beside its manifest.
 constexpr const char* kBuiltNames[] = {"chunks", "embeddings", "embeddings8", "vectors.index", "lexical", "corpus"};
-
-void RemoveAll(const fs::path& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error) ThrowErrno(error.value(), "remove", path.string());
-}
 
 std::vector<fs::path> EntriesOf(const fs::path& folder) {
   std::vector<fs::path> entries;

@@ -1,9 +1,9 @@
 #include "index-builder/index_builder.h"
 
 #include <optional>
-#include <system_error>
 
 #include "core/error.h"
+#include "core/file_tree.h"
 #include "core/log.h"
 #include "core/staged_folder.h"
 #include "core/thread_pool.h"
@@ -32,12 +32,6 @@ void CheckOptions(const IndexOptions& options) {
   if (!(options.target_recall > 0 && options.target_recall <= 1)) {
     Throw(ErrorCode::kInvalidArgument, "target_recall {}: must be above 0 and at most 1", options.target_recall);
   }
-}
-
-void RemoveFolder(const fs::path& folder) {
-  std::error_code error;
-  fs::remove_all(folder, error);
-  if (error) ThrowErrno(error.value(), "remove", folder.string());
 }
 
 // What was added to a database since it was built would be lost without a word.
@@ -151,7 +145,7 @@ class IndexBuilder {
   void RunStages(const fs::path& corpus_folder, Communicator& ranks) {
     const BuildShare share{static_cast<uint32_t>(ranks.rank()), static_cast<uint32_t>(ranks.num_ranks())};
     const bool leads = ranks.rank() == 0;
-    if (leads) RemoveFolder(folder_ / kManifestFile);  // of a finished build with other options
+    if (leads) RemoveAll(folder_ / kManifestFile);  // of a finished build with other options
     BuildJob job(folder_, corpus_folder, tokenizer_, embedder_, options_, pool_);
     job.MakeChunks(share);
     job.Embed(share);
@@ -175,9 +169,9 @@ class IndexBuilder {
   }
 
   void RemoveLeftovers(const Manifest& finished) const {
-    RemoveFolder(folder_ / kBlocksFolder);
+    RemoveAll(folder_ / kBlocksFolder);
     const bool keeps_half = options_.embedding_precision == EmbeddingPrecision::kHalf;
-    if (!finished.counts.at("index").at("rerank") || !keeps_half) RemoveFolder(folder_ / kEmbeddingsFolder);
+    if (!finished.counts.at("index").at("rerank") || !keeps_half) RemoveAll(folder_ / kEmbeddingsFolder);
   }
 
   const Tokenizer& tokenizer_;

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "core/error.h"
 #include "core/file.h"
+#include "core/file_tree.h"
 #include "core/interrupt.h"
 #include "core/progress.h"
 #include "core/thread_pool.h"
@@ -23,12 +23,6 @@ namespace {
 constexpr const char* kLexicalFolder = "lexical";
 constexpr const char* kManifestFile = "manifest.json";
 constexpr uint64_t kChunksAtOnce = 4096;
-
-void RemoveAll(const fs::path& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error) ThrowErrno(error.value(), "remove", path.string());
-}
 
 // A title on a line of its own, so that no word of it joins one of the text.
 std::string TextOf(const ChunkRecord& chunk, const std::string& title, const Tokenizer& tokenizer) {

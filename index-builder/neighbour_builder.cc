@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <optional>
-#include <system_error>
 #include <vector>
 
 #include "core/error.h"
+#include "core/file_tree.h"
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
@@ -68,20 +68,6 @@ std::vector<std::string> Differences(const nlohmann::json& a, const nlohmann::js
     if (!b.contains(name) || b[name] != value) names.push_back(name);
   }
   return names;
-}
-
-void RemoveFolder(const fs::path& folder) {
-  std::error_code error;
-  fs::remove_all(folder, error);
-  if (error) ThrowErrno(error.value(), "remove", folder.string());
-}
-
-// Files of ours never change once they are there, so that two folders may share one.
-void LinkOrCopy(const fs::path& from, const fs::path& to) {
-  std::error_code error;
-  fs::create_hard_link(from, to, error);
-  if (error) fs::copy_file(from, to, error);
-  if (error) ThrowErrno(error.value(), "copy the candidates to", to.string());
 }
 
 class NeighbourBuilder {
@@ -180,12 +166,12 @@ class NeighbourBuilder {
   }
 
   void PrepareCandidates(const fs::path& out) {
-    RemoveFolder(folder_ / "manifest.json");
+    RemoveAll(folder_ / "manifest.json");
     if (HasCandidates(candidates())) {
       spdlog::info("{}: going on with the search that was left there", folder_.string());
       return;
     }
-    RemoveFolder(candidates());
+    RemoveAll(candidates());
     MakeDirectories(candidates());
     if (!options_.candidates_from.empty()) {
       TakeCandidates(options_.candidates_from / kCandidatesFolder);

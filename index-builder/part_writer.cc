@@ -1,8 +1,7 @@
 #include "index-builder/part_writer.h"
 
-#include <system_error>
-
 #include "core/error.h"
+#include "core/file_tree.h"
 #include "index-builder/lexical_builder.h"
 #include "index-builder/part_index.h"
 #include "retriever/generation.h"
@@ -52,11 +51,7 @@ Manifest FinishPart(const fs::path& folder, const nlohmann::json& counts, const 
   if (options.lexical) manifest.AddFile(folder, "lexical");
   const std::string kept = keep ? KeepEmbeddings(folder, embedder.dim(), options) : "";
   if (keep) manifest.AddFile(folder, kept);
-  if (kept != "embeddings") {
-    std::error_code error;
-    fs::remove_all(folder / "embeddings", error);
-    if (error) ThrowErrno(error.value(), "remove", (folder / "embeddings").string());
-  }
+  if (kept != "embeddings") RemoveAll(folder / "embeddings");
   manifest.Save(folder);
   if (options.on_step) options.on_step("manifest");
   return manifest;

@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "core/file.h"
-#include "core/link_tree.h"
+#include "core/file_tree.h"
 #include "retriever/chunk_block_tables.h"
 #include "retriever/chunk_database.h"
 #include "retriever/chunk_store.h"

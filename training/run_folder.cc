@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "core/file_tree.h"
 #include "core/manifest.h"
 #include "training/run_log.h"
 
@@ -38,12 +39,6 @@ std::vector<fs::path> Entries(const fs::path& folder) {
   }
   if (error) ThrowErrno(error.value(), "list the folder", folder.string());
   return entries;
-}
-
-void RemoveAll(const fs::path& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error) ThrowErrno(error.value(), "remove", path.string());
 }
 
 void Rename(const fs::path& from, const fs::path& to) {

@@ -1,4 +1,4 @@
-#include "core/link_tree.h"
+#include "core/file_tree.h"
 
 #include <system_error>
 
@@ -8,6 +8,12 @@
 
 namespace retro {
 namespace fs = std::filesystem;
+
+void RemoveAll(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) ThrowErrno(error.value(), "remove", path.string());
+}
 
 void LinkOrCopy(const fs::path& from, const fs::path& to) {
   std::error_code error;
