@@ -13,8 +13,8 @@
 namespace retro {
 namespace {
 
-constexpr uint64_t kTileRows =
-    512;  // of half precision: they stay in the second-level cache for all queries of a group
+// Rows of half precision that stay in the second-level cache for all queries of a group.
+constexpr uint64_t kTileRows = 512;
 constexpr size_t kGroupQueries = 16;
 constexpr int kMaxRerankFactor = 64;
 // Distances that differ by less than this are one distance: equal texts are stored more than once.

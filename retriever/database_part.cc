@@ -73,15 +73,9 @@ class Admission {
 // The k nearest of `chunks`, by exact distance.
 std::vector<Neighbour> NearestOf(std::span<const ChunkId> chunks, const StoredEmbeddings& embeddings,
                                  std::span<const float> query, size_t k) {
-  std::vector<float> distances(chunks.size());
-  embeddings.Distances(query, chunks, distances);
-  std::vector<Neighbour> found(chunks.size());
-  for (size_t i = 0; i < chunks.size(); ++i) found[i] = {chunks[i], distances[i]};
-  const auto kept = found.begin() + static_cast<int64_t>(std::min(k, found.size()));
-  std::partial_sort(found.begin(), kept, found.end(), [](const Neighbour& a, const Neighbour& b) {
-    return a.distance != b.distance ? a.distance < b.distance : a.chunk < b.chunk;
-  });
-  found.erase(kept, found.end());
+  std::vector<Neighbour> found;
+  for (const ChunkId chunk : chunks) found.push_back({chunk});
+  Rerank(embeddings, query, k, found);
   return found;
 }
 

@@ -9,7 +9,7 @@
 #include "retriever/half_embeddings.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "retriever/avx2_sum.h"
 #endif
 
 namespace retro {
@@ -46,11 +46,7 @@ __attribute__((target("avx2,fma"))) float Int8DistanceAvx2(const float* query, c
     sum0 = _mm256_fmadd_ps(da, da, sum0);
     sum1 = _mm256_fmadd_ps(db, db, sum1);
   }
-  const __m256 sum = _mm256_add_ps(sum0, sum1);
-  __m128 four = _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps(sum, 1));
-  four = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  four = _mm_add_ss(four, _mm_movehdup_ps(four));
-  return _mm_cvtss_f32(four) + Int8DistancePortable(query + i, row + i, scale, dim - i);
+  return SumOfEight(_mm256_add_ps(sum0, sum1)) + Int8DistancePortable(query + i, row + i, scale, dim - i);
 }
 
 #endif

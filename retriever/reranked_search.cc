@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/thread_pool.h"
+#include "retriever/nearer.h"
 
 namespace retro {
 namespace {
@@ -27,7 +28,8 @@ SearchOptions CandidateOptions(const VectorIndex& index, const StoredEmbeddings*
   return candidates;
 }
 
-// Replaces the distances of `found` by exact ones and keeps the k nearest.
+}  // namespace
+
 void Rerank(const StoredEmbeddings& embeddings, std::span<const float> query, size_t k, std::vector<Neighbour>& found) {
   // In the order of their ids rows lie in the order of their addresses.
   std::sort(found.begin(), found.end(), [](const Neighbour& a, const Neighbour& b) { return a.chunk < b.chunk; });
@@ -37,14 +39,10 @@ void Rerank(const StoredEmbeddings& embeddings, std::span<const float> query, si
   embeddings.Distances(query, chunks, distances);
   for (size_t i = 0; i < found.size(); ++i) found[i].distance = distances[i];
   const size_t kept = std::min(k, found.size());
-  std::partial_sort(found.begin(), found.begin() + kept, found.end(), [](const Neighbour& a, const Neighbour& b) {
-    return a.distance != b.distance ? a.distance < b.distance : a.chunk < b.chunk;
-  });
+  std::partial_sort(found.begin(), found.begin() + kept, found.end(), IsNearer);
   found.resize(kept);
   found.shrink_to_fit();
 }
-
-}  // namespace
 
 std::vector<std::vector<Neighbour>> SearchReranked(const VectorIndex& index, const StoredEmbeddings* embeddings,
                                                    std::span<const float> queries, const SearchOptions& options,

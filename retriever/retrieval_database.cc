@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/thread_pool.h"
 #include "retriever/database_part.h"
+#include "retriever/nearer.h"
 #include "retriever/passage_text.h"
 #include "retriever/rank_fusion.h"
 
@@ -51,9 +52,7 @@ SearchOptions Resolve(SearchOptions options, const std::optional<TunedSearch>& t
 }
 
 void KeepNearest(size_t k, std::vector<Neighbour>& found) {
-  std::ranges::sort(found, [](const Neighbour& a, const Neighbour& b) {
-    return a.distance != b.distance ? a.distance < b.distance : a.chunk < b.chunk;
-  });
+  std::ranges::sort(found, IsNearer);
   if (found.size() > k) found.resize(k);
 }
 

@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/thread_pool.h"
 #include "retriever/faiss_search.h"
+#include "retriever/nearer.h"
 #include "retriever/vector_index_codes.h"
 #include "retriever/vector_index_file.h"
 
@@ -78,11 +79,7 @@ void RescoreExactly(const faiss::IndexFlat& index, const float* query, std::vect
   }
 }
 
-void SortNearestFirst(std::vector<Neighbour>& found) {
-  std::sort(found.begin(), found.end(), [](const Neighbour& a, const Neighbour& b) {
-    return a.distance != b.distance ? a.distance < b.distance : a.chunk < b.chunk;
-  });
-}
+void SortNearestFirst(std::vector<Neighbour>& found) { std::sort(found.begin(), found.end(), IsNearer); }
 
 }  // namespace
 
