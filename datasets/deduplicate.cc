@@ -12,6 +12,7 @@
 #include "core/progress.h"
 #include "core/thread_pool.h"
 #include "datasets/document_batches.h"
+#include "datasets/document_line.h"
 
 namespace retro {
 namespace fs = std::filesystem;
@@ -42,19 +43,6 @@ std::string JsonLine(const nlohmann::ordered_json& json) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-std::string JsonLine(const Document& document) {
-  nlohmann::ordered_json json = {{"id", document.id}};
-  const auto add = [&](const char* name, const std::string& value) {
-    if (!value.empty()) json[name] = value;
-  };
-  add("title", document.title);
-  add("text", document.text);
-  add("source", document.source);
-  add("url", document.url);
-  add("licence", document.licence);
-  return JsonLine(json);
-}
-
 // Documents in their order: the kept ones to one file, a line about each other one to the report.
 class KeptWriter {
  public:
@@ -70,7 +58,7 @@ class KeptWriter {
     if (next_ == scan_.first.size()) return;
     const uint64_t number = next_++, first = scan_.first[number];
     if (first == number) {
-      out_.Append(JsonLine(document));
+      out_.Append(DocumentLine(document));
       ++kept_;
       if (const auto id = ids_.find(number); id != ids_.end()) id->second = document.id;
     } else if (report_) {

@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "core/interrupt.h"
 #include "core/log.h"
+#include "datasets/document_line.h"
 #include "index-builder/database_writer.h"
 #include "index-builder/merge_parts.h"
 #include "index-builder/part_index.h"
@@ -101,12 +102,7 @@ void WarnOfReaders(const UpdateReport& report) {
 
 void WriteDocuments(std::span<const Document> documents, const fs::path& path) {
   AtomicFile lines(path);
-  for (const Document& document : documents) {
-    const nlohmann::json line = {{"id", document.id},         {"title", document.title}, {"text", document.text},
-                                 {"source", document.source}, {"url", document.url},     {"licence", document.licence},
-                                 {"date", document.date}};
-    lines.Append(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
-  }
+  for (const Document& document : documents) lines.Append(DocumentLine(document));
   lines.Finish();
 }
 

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kDocuments =
-    R"({"id":"a","title":"A","text":"the first document of all these few words","url":"http://x/a","licence":"CC0"})"
+    R"({"id":"a","title":"A","text":"the first document of all these few words","url":"http://x/a","licence":"CC0","date":"2024-05"})"
     "\n"
     R"({"id":"b","text":"another document that has nothing in common with it"})"
     "\n"
@@ -65,6 +65,7 @@ TEST_F(DeduplicateTest, TheFirstOfEachClusterIsWrittenWithItsFields) {
   EXPECT_EQ(documents[0].text, "the first document of all these few words");
   EXPECT_EQ(documents[0].url, "http://x/a");
   EXPECT_EQ(documents[0].licence, "CC0");
+  EXPECT_EQ(documents[0].date, "2024-05");
   EXPECT_EQ(documents[1].id, "b");
   EXPECT_EQ(documents[2].id, "d");
 }
