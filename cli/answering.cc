@@ -6,7 +6,7 @@
 namespace retro::cli {
 
 void AddAnsweringOptions(CLI::App& command, AnsweringOptions& options) {
-  options.database.search.k = options.answer.k;
+  options.database.search.k = options.answer.search.k;
   AddDatabaseOptions(command, options.database);
   AddModelOption(command, options.model, options.int8, options.adapter);
   AddRetrievalOptions(command, options.retrieval, options.answer.retrieval_step, "both for a RETRO model, else prompt");
@@ -19,20 +19,19 @@ void AddAnsweringOptions(CLI::App& command, AnsweringOptions& options) {
   AddSamplingOptions(command, options.answer.sampling);
 }
 
-PromptForm PromptFormFor(const std::string& adapter) {
-  return adapter.empty() ? PromptForm::kWorkedExamples : PromptForm::kPlain;
+AnswerOptions CompleteAnswerOptions(const AnsweringOptions& options, const Decoder& decoder) {
+  AnswerOptions answer = options.answer;
+  const auto suitable = decoder.config().retro ? RetrievalMode::kBoth : RetrievalMode::kPrompt;
+  answer.retrieval = options.retrieval.value_or(suitable);
+  answer.search = options.database.search;
+  answer.prompt_form = options.adapter.empty() ? PromptForm::kWorkedExamples : PromptForm::kPlain;
+  return answer;
 }
 
 std::unique_ptr<Answerer> OpenAnswerer(AnsweringOptions& options, ThreadPool& pool) {
   LanguageModel model = OpenLanguageModel(options.model, options.int8, pool, options.adapter);
-  const auto suitable = model.decoder->config().retro ? RetrievalMode::kBoth : RetrievalMode::kPrompt;
-  options.answer.retrieval = options.retrieval.value_or(suitable);
+  options.answer = CompleteAnswerOptions(options, *model.decoder);
   if (UsesCrossAttention(options.answer.retrieval)) CheckTakesNeighbours(*model.decoder);
-  options.answer.k = options.database.search.k;
-  options.answer.nprobe = options.database.search.nprobe;
-  options.answer.prompt_form = PromptFormFor(options.adapter);
-  options.answer.lexical = options.database.search.lexical;
-  options.answer.rerank_factor = options.database.search.rerank_factor;
   std::shared_ptr<const RetrievalDatabase> database;
   std::shared_ptr<const Embedder> embedder;
   if (options.answer.retrieval != RetrievalMode::kOff) {

@@ -20,8 +20,9 @@ struct AnsweringOptions {
 };
 void AddAnsweringOptions(CLI::App& command, AnsweringOptions& options);
 
-// An adapter is taken to be trained on what retro examples grounded makes, without the worked examples.
-PromptForm PromptFormFor(const std::string& adapter);
+// options.answer with what the other options say: the search, and the retrieval that suits the decoder where none was
+// asked for. An adapter is taken to be trained on what retro examples grounded makes, without the worked examples.
+AnswerOptions CompleteAnswerOptions(const AnsweringOptions& options, const Decoder& decoder);
 
 // Opens the decoder, and the database unless retrieval is off; completes options.answer from the other options.
 std::unique_ptr<Answerer> OpenAnswerer(AnsweringOptions& options, ThreadPool& pool);

@@ -71,7 +71,7 @@ void AddAsk(CLI::App& app, const GlobalOptions& globals) {
   auto options = std::make_shared<Options>();
   ask->add_option("question", options->question, "The question")->required();
   AddAnsweringOptions(*ask, options->answering);
-  AddFilterOptions(*ask, options->answering.answer.filter);
+  AddFilterOptions(*ask, options->answering.database.search.filter);
   ask->callback([options, &globals] { Ask(*options, globals); });
 }
 

@@ -101,14 +101,7 @@ ServedModel OpenServed(Options& options, ThreadPool& pool, size_t num_threads) {
   served.feedback_file = options.feedback;
   served.created =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  served.answer = answering.answer;
-  served.answer.k = answering.database.search.k;
-  served.answer.nprobe = answering.database.search.nprobe;
-  served.answer.prompt_form = PromptFormFor(answering.adapter);
-  served.answer.lexical = answering.database.search.lexical;
-  served.answer.rerank_factor = answering.database.search.rerank_factor;
-  const auto suitable = model.decoder->config().retro ? RetrievalMode::kBoth : RetrievalMode::kPrompt;
-  served.answer.retrieval = answering.retrieval.value_or(suitable);
+  served.answer = CompleteAnswerOptions(answering, *model.decoder);
   if (answering.database.db.empty()) served.answer.retrieval = RetrievalMode::kOff;
   if (UsesCrossAttention(served.answer.retrieval)) CheckTakesNeighbours(*model.decoder);
   try {
@@ -158,7 +151,6 @@ void AddServe(CLI::App& app, const GlobalOptions& globals) {
       "Answer over HTTP: a page for people, OpenAI's API for programs\n"
       "For example: retro serve --db db --model SmolLM2-135M-Instruct, then open the address that it prints.");
   auto options = std::make_shared<Options>();
-  options->answering.database.search.k = options->answering.answer.k;
   AddAnsweringOptions(*serve, options->answering);
   serve->get_option("--db")->required(false)->description("The retrieval database; without one there is no retrieval");
   AddHttpOptions(*serve, *options);

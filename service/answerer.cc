@@ -13,8 +13,8 @@ void Validate(std::string_view question, const AnswerOptions& options) {
   if (question.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     Throw(ErrorCode::kInvalidArgument, "the question is empty");
   }
-  if (options.retrieval != RetrievalMode::kOff && options.k < 1) {
-    Throw(ErrorCode::kInvalidArgument, "k is {}: it must be at least 1, or switch retrieval off", options.k);
+  if (options.retrieval != RetrievalMode::kOff && options.search.k < 1) {
+    Throw(ErrorCode::kInvalidArgument, "k is {}: it must be at least 1, or switch retrieval off", options.search.k);
   }
   if (!(options.threshold >= -1 && options.threshold <= 1)) {
     Throw(ErrorCode::kInvalidArgument, "threshold is {}: it is a cosine, from -1 (always answer) to 1",
@@ -30,11 +30,6 @@ void Validate(std::string_view question, const AnswerOptions& options) {
 size_t NumInPrompt(RetrievalMode mode, size_t num_passages) {
   if (mode == RetrievalMode::kBoth) return std::min<size_t>(num_passages, 1);
   return mode == RetrievalMode::kPrompt ? num_passages : 0;
-}
-
-// Also of the neighbours of a text's chunks, which are found by embedding alone.
-SearchOptions SearchOptionsOf(const AnswerOptions& options) {
-  return {.k = options.k, .nprobe = options.nprobe, .rerank_factor = options.rerank_factor, .filter = options.filter};
 }
 
 }  // namespace
@@ -68,9 +63,7 @@ std::unique_ptr<AnswerDraft> Answerer::Draft(std::string_view question, const An
   }
   // What only cross-attention reads stays in chunks.
   const bool as_text = options.retrieval == RetrievalMode::kPrompt;
-  SearchOptions search = SearchOptionsOf(options);
-  search.lexical = options.lexical;
-  std::vector<Passage> passages = database_->SearchPassages(question, search, !as_text, pool);
+  std::vector<Passage> passages = database_->SearchPassages(question, options.search, !as_text, pool);
   if (as_text) passages = WholePassages(*database_, std::move(passages));
   // The nearest is not the first where words decide as well.
   if (std::ranges::any_of(passages, [&](const Passage& passage) { return passage.score >= options.threshold; })) {
@@ -95,8 +88,10 @@ std::unique_ptr<AnswerDraft> Answerer::DraftFrom(std::string_view question, std:
 std::unique_ptr<NeighbourRetriever> Answerer::MakeRetriever(const Prompt& prompt, std::span<const Passage> passages,
                                                             const AnswerOptions& options, ThreadPool& pool) const {
   if (!UsesCrossAttention(options.retrieval)) return nullptr;
-  auto retriever = std::make_unique<NeighbourRetriever>(database_, *decoder_->config().retro, *tokenizer_,
-                                                        SearchOptionsOf(options), pool);
+  SearchOptions search = options.search;
+  search.lexical = LexicalMode::kOff;
+  auto retriever =
+      std::make_unique<NeighbourRetriever>(database_, *decoder_->config().retro, *tokenizer_, search, pool);
   retriever->Exclude(0, passages.first(prompt.num_passages));
   retriever->GiveUpTo(std::ssize(prompt.tokens), passages.subspan(prompt.num_passages));
   return retriever;

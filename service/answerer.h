@@ -22,13 +22,9 @@ struct AnswerOptions {
   // kOff: from the decoder's own memory, without sources. With cross-attention the prompt's chunks attend to the
   // question's passages, later ones to the neighbours of their own text.
   RetrievalMode retrieval = RetrievalMode::kPrompt;
-  int k = 3;                   // passages of the question, and neighbours of a later chunk
+  // For the question's passages, and for the neighbours of a later chunk, which are found by embedding alone.
+  SearchOptions search = {.k = 3};
   int64_t retrieval_step = 0;  // as GenerationOptions::retrieval_step
-  int nprobe = 0;              // 0: as chosen when the index was built
-  int rerank_factor = 0;       // likewise
-  DocumentFilter filter = {};  // which documents may be found
-  // Of the search for the question's passages; chunks of a text find their neighbours by embedding.
-  LexicalMode lexical = LexicalMode::kOff;
   // Cosine of question and best passage below which the database is taken to hold no answer; how it was chosen is told
   // in docs/results.md. -1: never.
   float threshold = 0.35f;

@@ -47,11 +47,7 @@ Call ReadCall(const ServiceContext& context, const HttpRequest& http) {
   RetrievalFields retrieval = ReadRetrieval(fields, model);
   if (!fields.Has("retrieval")) retrieval.mode = model.answer.retrieval;
   call.options.retrieval = retrieval.mode;
-  call.options.k = retrieval.search.k;
-  call.options.nprobe = retrieval.search.nprobe;
-  call.options.lexical = retrieval.search.lexical;
-  call.options.rerank_factor = retrieval.search.rerank_factor;
-  call.options.filter = std::move(retrieval.search.filter);
+  call.options.search = std::move(retrieval.search);
   if (const nlohmann::json* object = fields.Find("retrieval")) {
     const BodyFields given(*object, "retrieval.");
     call.options.threshold = static_cast<float>(given.Number("threshold", model.answer.threshold, -1, 1));
@@ -155,7 +151,7 @@ class Answering {
         {{"id", id_},
          {"question", call_.question},
          {"model", context_.model.id},
-         {"retrieval", {{"mode", ModeName(call_.options.retrieval)}, {"k", call_.options.k}}},
+         {"retrieval", {{"mode", ModeName(call_.options.retrieval)}, {"k", call_.options.search.k}}},
          {"timing_ms",
           {{"retrieve", retrieve_ms_}, {"first_token", first_token_ms_}, {"total", MillisecondsSince(begin_)}}}});
     return json;

@@ -21,7 +21,7 @@ nlohmann::json Retrieve(ServiceContext& context, const HttpRequest& request) {
   const BodyFields fields(body);
   RetrievalFields retrieval;
   retrieval.search.k = 5;
-  retrieval.search.lexical = context.model.answer.lexical;
+  retrieval.search.lexical = context.model.answer.search.lexical;
   ReadSearch(fields, retrieval);
   const std::string query = fields.RequiredText("query");
   if (query.find_first_not_of(" \t\r\n") == std::string::npos) RefuseField("query", "the query is empty");

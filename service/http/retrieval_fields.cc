@@ -73,10 +73,7 @@ void ReadSearch(const BodyFields& fields, RetrievalFields& retrieval) {
 
 RetrievalFields ReadRetrieval(const BodyFields& call, const ServedModel& model) {
   RetrievalFields retrieval;
-  retrieval.search = {.k = model.answer.k,
-                      .nprobe = model.answer.nprobe,
-                      .rerank_factor = model.answer.rerank_factor,
-                      .lexical = model.answer.lexical};
+  retrieval.search = model.answer.search;
   const nlohmann::json* object = call.Find("retrieval");
   if (object == nullptr) return retrieval;
   const BodyFields fields(*object, "retrieval.");
