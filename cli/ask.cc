@@ -10,7 +10,7 @@
 namespace retro::cli {
 namespace {
 
-struct Options {
+struct AskOptions {
   AnsweringOptions answering;
   std::string question;
 };
@@ -50,7 +50,7 @@ void PrintSources(const Answer& answer) {
   }
 }
 
-void Ask(Options options, const GlobalOptions& globals) {
+void Ask(AskOptions options, const GlobalOptions& globals) {
   ThreadPool pool(globals.num_threads);
   const auto answerer = OpenAnswerer(options.answering, pool);
   if (globals.json)
@@ -68,7 +68,7 @@ void Ask(Options options, const GlobalOptions& globals) {
 
 void AddAsk(CLI::App& app, const GlobalOptions& globals) {
   auto* ask = app.add_subcommand("ask", "Answer a question from the passages of a database, with sources");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AskOptions>();
   ask->add_option("question", options->question, "The question")->required();
   AddAnsweringOptions(*ask, options->answering);
   AddFilterOptions(*ask, options->answering.database.search.filter);

@@ -12,7 +12,7 @@
 namespace retro::cli {
 namespace {
 
-struct Options {
+struct CorpusCommandOptions {
   std::vector<std::string> inputs;
   std::string out, tokenizer;
   uint64_t memory_mb = 256;
@@ -21,7 +21,7 @@ struct Options {
   CorpusOptions corpus;
 };
 
-void Build(Options options, const GlobalOptions& globals) {
+void Build(CorpusCommandOptions options, const GlobalOptions& globals) {
   const auto tokenizer = LoadTokenizer(options.tokenizer);
   options.corpus.memory_bytes = options.memory_mb << 20;
   if (options.stop_on_bad_input) options.corpus.reader.on_bad_input = BadInput::kStop;
@@ -36,7 +36,7 @@ void Build(Options options, const GlobalOptions& globals) {
 
 void AddBuild(CLI::App& corpus, const GlobalOptions& globals) {
   auto* build = corpus.add_subcommand("build", "Tokenize documents into a corpus folder");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CorpusCommandOptions>();
   build->add_option("--input", options->inputs, "JSON lines or text, plain, .gz or .zst; folders of these; - for stdin")
       ->required();
   build->add_option("--out", options->out, "The corpus folder to make")->required();

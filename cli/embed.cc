@@ -12,11 +12,11 @@ namespace {
 
 constexpr size_t kBatchLines = 4096;
 
-struct Options {
+struct EmbedOptions {
   std::string encoder, input = "-", out;
 };
 
-void Embed(const Options& options, const GlobalOptions& globals) {
+void Embed(const EmbedOptions& options, const GlobalOptions& globals) {
   const Embedder embedder(options.encoder);
   const std::vector<std::string> lines = ReadLines(options.input);
   ThreadPool pool(globals.num_threads);
@@ -39,7 +39,7 @@ void Embed(const Options& options, const GlobalOptions& globals) {
 
 void AddEmbed(CLI::App& app, const GlobalOptions& globals) {
   auto* embed = app.add_subcommand("embed", "Embed each line of a text into a row of a .npy file");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EmbedOptions>();
   embed->add_option("--encoder", options->encoder, "Folder of the encoder")->required()->envname("RETRO_ENCODER");
   embed->add_option("--input", options->input, "A file of lines; - for stdin")->capture_default_str();
   embed->add_option("--out", options->out, "The .npy file to write (float32, rows in the order of the lines)")

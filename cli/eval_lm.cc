@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint32_t kDefaultChunkLen = 64;
 
-struct Options {
+struct EvalLmOptions {
   std::string model, out, name;
   std::vector<std::string> inputs, arms;
   std::vector<int> ks;
@@ -31,7 +31,7 @@ struct Options {
 
 class Run {
  public:
-  Run(const Options& options, const GlobalOptions& globals)
+  Run(const EvalLmOptions& options, const GlobalOptions& globals)
       : options_(options), globals_(globals), pool_(globals.num_threads) {}
 
   void operator()() {
@@ -212,7 +212,7 @@ class Run {
     }
   }
 
-  const Options& options_;
+  const EvalLmOptions& options_;
   const GlobalOptions& globals_;
   ThreadPool pool_;
   LanguageModel model_;
@@ -226,7 +226,7 @@ class Run {
   LmRunInfo info_;
 };
 
-void AddInputOptions(CLI::App& lm, Options& options) {
+void AddInputOptions(CLI::App& lm, EvalLmOptions& options) {
   lm.add_option("--input", options.inputs,
                 "Held-out documents (JSON lines or text, plain, .gz or .zst; folders of these; - for stdin) or folders "
                 "made by retro corpus build")
@@ -243,7 +243,7 @@ void AddInputOptions(CLI::App& lm, Options& options) {
       ->capture_default_str();
 }
 
-void AddNeighbourOptions(CLI::App& lm, Options& options) {
+void AddNeighbourOptions(CLI::App& lm, EvalLmOptions& options) {
   lm.add_option("--db", options.database.db, "The retrieval database; for a plain decoder only the overlap is taken");
   lm.add_option("--encoder", options.database.encoder,
                 "Folder of the encoder; default: the one that the database was built with")
@@ -272,7 +272,7 @@ void AddNeighbourOptions(CLI::App& lm, Options& options) {
 
 void AddEvalLm(CLI::App& eval, const GlobalOptions& globals) {
   auto* lm = eval.add_subcommand("lm", "Bits per byte of documents with and without neighbours, by overlap");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvalLmOptions>();
   AddModelOption(*lm, options->model, options->int8, options->adapter);
   AddInputOptions(*lm, *options);
   AddNeighbourOptions(*lm, *options);

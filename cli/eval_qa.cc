@@ -13,7 +13,7 @@
 namespace retro::cli {
 namespace {
 
-struct Options {
+struct EvalQaOptions {
   AnsweringOptions answering;
   std::string questions, out;
   std::vector<std::string> gold_corpus;
@@ -50,7 +50,7 @@ QaArm MakeArm(const std::string& name, const Answerer& answerer, AnswerOptions o
           }};
 }
 
-void Qa(Options options, const GlobalOptions& globals) {
+void Qa(EvalQaOptions options, const GlobalOptions& globals) {
   ThreadPool pool(globals.num_threads);
   const std::vector<QaQuestion> questions = ReadQaQuestions(options.questions, options.max_questions);
   GoldDocuments gold;
@@ -79,7 +79,7 @@ void Qa(Options options, const GlobalOptions& globals) {
 
 void AddEvalQa(CLI::App& eval, const GlobalOptions& globals) {
   auto* qa = eval.add_subcommand("qa", "Exact match and F1 of answers to a question set");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvalQaOptions>();
   qa->add_option("--questions", options->questions, "JSON lines with question, answers and, for the gold arm, doc_ids")
       ->required();
   qa->add_option("--arms", options->arms, "on (retrieval), off, gold (the question's own documents)")

@@ -7,12 +7,12 @@
 namespace retro::cli {
 namespace {
 
-struct Options {
+struct EvalReportOptions {
   std::vector<std::string> results, metrics;
   std::string out;
 };
 
-void Report(const Options& options) {
+void Report(const EvalReportOptions& options) {
   if (options.results.empty() && options.metrics.empty()) {
     Throw(ErrorCode::kInvalidArgument,
           "there is nothing to report; give results with --in or training runs with --metrics");
@@ -30,7 +30,7 @@ void Report(const Options& options) {
 
 void AddEvalReport(CLI::App& eval, const GlobalOptions&) {
   auto* report = eval.add_subcommand("report", "One HTML page with the plots of evaluations and training runs");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvalReportOptions>();
   report->add_option("--in", options->results,
                      "Results that retro eval lm wrote; the first arm of the first file is the "
                      "one that all others are compared with");

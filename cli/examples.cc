@@ -12,7 +12,7 @@
 namespace retro::cli {
 namespace {
 
-struct Options {
+struct ExamplesOptions {
   std::string input, out;
 };
 
@@ -62,7 +62,7 @@ nlohmann::json ChatOf(const GroundedQuestions& all, const std::string& place) {
   return {{"messages", std::move(messages)}};
 }
 
-void Grounded(const Options& options, const GlobalOptions& globals) {
+void Grounded(const ExamplesOptions& options, const GlobalOptions& globals) {
   constexpr size_t kMaxLineBytes = size_t{16} << 20, kMaxUnpackRatio = 1000;
   const auto source = OpenByteSource(options.input, kMaxUnpackRatio);
   LineReader lines(*source, kMaxLineBytes);
@@ -95,7 +95,7 @@ void AddExamples(CLI::App& app, const GlobalOptions& globals) {
       "for several questions to the same\n"
       "passages \"questions\": [{\"question\", \"answer\"}, ...]; an answer of null stands for a "
       "question that they do not answer.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExamplesOptions>();
   grounded->add_option("--input", options->input, "JSON lines (.gz, .zst too)")->required();
   grounded->add_option("--out", options->out, "The chats, as JSON lines")->required();
   grounded->callback([options, &globals] { Grounded(*options, globals); });

@@ -13,7 +13,7 @@
 namespace retro::cli {
 namespace {
 
-struct Options {
+struct GenerateOptions {
   std::string model, adapter, prompt, file, system;
   bool int8 = false, chat = false;
   GenerationOptions generation;
@@ -30,14 +30,15 @@ struct Retrieval {
   std::vector<std::vector<Passage>> passages;  // of each prompt
 };
 
-std::vector<std::string> GivenPrompts(const Options& options) {
+std::vector<std::string> GivenPrompts(const GenerateOptions& options) {
   if (options.prompt.empty() == options.file.empty()) {
     Throw(ErrorCode::kInvalidArgument, "give a prompt as an argument, or a file with one on each line with --file");
   }
   return options.file.empty() ? std::vector<std::string>{options.prompt} : ReadLines(options.file);
 }
 
-std::vector<TokenId> PromptTokens(const Options& options, const std::string& prompt, const Tokenizer& tokenizer) {
+std::vector<TokenId> PromptTokens(const GenerateOptions& options, const std::string& prompt,
+                                  const Tokenizer& tokenizer) {
   if (!options.chat) return tokenizer.Encode(prompt, EncodeOptions{.add_special = true});
   std::vector<ChatMessage> messages;
   if (!options.system.empty()) messages.push_back({"system", options.system});
@@ -45,7 +46,7 @@ std::vector<TokenId> PromptTokens(const Options& options, const std::string& pro
   return ChatTemplate::Load(options.model).Render(messages, true, tokenizer);
 }
 
-Retrieval OpenRetrieval(const Options& options, const LanguageModel& model, ThreadPool& pool) {
+Retrieval OpenRetrieval(const GenerateOptions& options, const LanguageModel& model, ThreadPool& pool) {
   Retrieval retrieval;
   if (options.mode() == RetrievalMode::kOff) return retrieval;
   if (UsesCrossAttention(options.mode())) CheckTakesNeighbours(*model.decoder);
@@ -58,7 +59,8 @@ Retrieval OpenRetrieval(const Options& options, const LanguageModel& model, Thre
 }
 
 // The prompt behind what was found for it, apart by blank lines, as in Ram et al. 2023 (arXiv 2302.00083).
-std::string WithPassages(const Options& options, const std::string& prompt, Retrieval& retrieval, ThreadPool& pool) {
+std::string WithPassages(const GenerateOptions& options, const std::string& prompt, Retrieval& retrieval,
+                         ThreadPool& pool) {
   retrieval.passages.emplace_back();
   if (options.mode() != RetrievalMode::kPrompt && options.mode() != RetrievalMode::kBoth) return prompt;
   SearchOptions search = options.database.search;
@@ -89,7 +91,7 @@ nlohmann::json ToJson(const std::string& prompt, const Generation& generation) {
   return json;
 }
 
-void Generate(Options options, const GlobalOptions& globals) {
+void Generate(GenerateOptions options, const GlobalOptions& globals) {
   ThreadPool pool(globals.num_threads);
   const std::vector<std::string> texts = GivenPrompts(options);
   const LanguageModel model = OpenLanguageModel(options.model, options.int8, pool, options.adapter);
@@ -123,7 +125,7 @@ void Generate(Options options, const GlobalOptions& globals) {
 
 void AddGenerate(CLI::App& app, const GlobalOptions& globals) {
   auto* generate = app.add_subcommand("generate", "Continue a text with a decoder");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GenerateOptions>();
   AddModelOption(*generate, options->model, options->int8, options->adapter);
   generate->add_option("prompt", options->prompt, "The text to continue, or with --chat the user's message");
   generate->add_option("--file", options->file, "One prompt on each line of a file, as one batch; - for stdin");

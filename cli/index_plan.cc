@@ -12,7 +12,7 @@
 namespace retro::cli {
 namespace {
 
-struct Options {
+struct IndexPlanOptions {
   PlanOptions plan;
   PlanRates rates;
   std::string tokens, ram, disk, encoder;
@@ -41,7 +41,7 @@ void PrintSizes(const IndexPlan& plan, const PlanOptions& options) {
                            HumanBytes(static_cast<uint64_t>(plan.ram_bytes)), options.workers);
 }
 
-void PrintTimes(const IndexPlan& plan, const Options& options, const PlanRates& rates) {
+void PrintTimes(const IndexPlan& plan, const IndexPlanOptions& options, const PlanRates& rates) {
   std::cout << fmt::format("Time on {} workers of {} cores\n", options.plan.workers, rates.cores);
   PrintHours("embedding", plan.embed_hours,
              rates.embed_chunks_per_s > 0
@@ -56,7 +56,7 @@ void PrintTimes(const IndexPlan& plan, const Options& options, const PlanRates& 
              fmt::format("as for a neighbour table; {:.2f} ms a query on one core", plan.query_ms));
 }
 
-void Print(const IndexPlan& plan, const Options& options, const PlanRates& rates) {
+void Print(const IndexPlan& plan, const IndexPlanOptions& options, const PlanRates& rates) {
   std::cout << fmt::format("{} tokens in {} documents: {} chunks of {} tokens\n",
                            FormatCount(static_cast<uint64_t>(options.plan.tokens)),
                            FormatCount(static_cast<uint64_t>(plan.documents)),
@@ -73,7 +73,7 @@ void Print(const IndexPlan& plan, const Options& options, const PlanRates& rates
   if (plan.problems.empty() && (options.plan.ram_bytes > 0 || options.plan.disk_bytes > 0)) std::cout << "It fits.\n";
 }
 
-void Plan(Options options, const GlobalOptions& globals) {
+void Plan(IndexPlanOptions options, const GlobalOptions& globals) {
   PlanOptions& plan = options.plan;
   plan.tokens = ParseCount(options.tokens, "--tokens");
   if (!options.ram.empty()) plan.ram_bytes = ParseBytes(options.ram, "--ram");
@@ -96,7 +96,7 @@ void Plan(Options options, const GlobalOptions& globals) {
   PrintJson(json);
 }
 
-void AddLimits(CLI::App& command, Options& options) {
+void AddLimits(CLI::App& command, IndexPlanOptions& options) {
   command.add_option("--tokens", options.tokens, "Tokens of the corpus: 300M, 1.4T")->required();
   command.add_option("--recall", options.plan.recall, "Recall that searches shall have")
       ->check(CLI::Range(0.01, 0.9999))
@@ -119,7 +119,7 @@ void AddShape(CLI::App& command, PlanOptions& plan) {
   command.add_flag("--corpus", plan.corpus, "With the tokenized corpus, as when it is built from documents");
 }
 
-void AddRates(CLI::App& command, Options& options) {
+void AddRates(CLI::App& command, IndexPlanOptions& options) {
   command
       .add_option("--encoder", options.encoder,
                   "Measure how quick this encoder is here; without it and --embed-rate embedding has no hours")
@@ -145,7 +145,7 @@ void AddIndexPlan(CLI::App& index, const GlobalOptions& globals) {
       "plan",
       "What a database of so many tokens takes: index, RAM, disk and hours, by rates measured here or given\n"
       "For example: retro index plan --tokens 1.4T --recall 0.95 --ram 512G --workers 16 --embed-rate 1700");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<IndexPlanOptions>();
   AddLimits(*plan, *options);
   AddShape(*plan, options->plan);
   AddRates(*plan, *options);

@@ -8,7 +8,7 @@
 namespace retro::cli {
 namespace {
 
-struct Options {
+struct IndexTuneOptions {
   DatabaseOptions database;
   TuneOptions tune;
   double latency_ms = 0;  // 0: not given
@@ -34,7 +34,7 @@ void Print(const TunedPart& part) {
   if (!part.reached) std::cout << "  none reaches what was asked for; the nearest to it was chosen\n";
 }
 
-void Tune(Options options, const GlobalOptions& globals) {
+void Tune(IndexTuneOptions options, const GlobalOptions& globals) {
   if (options.latency_ms > 0) options.tune.latency_ms = options.latency_ms;
   if (!options.queries.empty()) options.tune.queries = ReadLines(options.queries);
   std::erase(options.tune.queries, "");
@@ -57,7 +57,7 @@ void AddIndexTune(CLI::App& index, const GlobalOptions& globals) {
       "tune",
       "Measure recall and latency over nprobe, efSearch and re-ranking, and keep the best setting in the database\n"
       "For example: retro index tune --db db --recall 0.98");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<IndexTuneOptions>();
   AddFolderOptions(*tune, options->database);
   auto* recall = tune->add_option("--recall", options->tune.recall,
                                   "Share of the k nearest, as exact search finds them, that the quickest setting with "

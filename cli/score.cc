@@ -11,13 +11,13 @@
 namespace retro::cli {
 namespace {
 
-struct Options {
+struct ScoreCommandOptions {
   std::string model, adapter, text, file, ids;
   bool int8 = false, add_special = false;
   ScoreOptions score;
 };
 
-std::vector<TokenId> GivenTokens(const Options& options, const Tokenizer& tokenizer) {
+std::vector<TokenId> GivenTokens(const ScoreCommandOptions& options, const Tokenizer& tokenizer) {
   const int given = !options.text.empty() + !options.file.empty() + !options.ids.empty();
   if (given != 1) Throw(ErrorCode::kInvalidArgument, "give one of: a text as an argument, --file or --ids");
   if (!options.ids.empty()) return ParseIds(options.ids == "-" ? ReadInput("-") : options.ids);
@@ -37,7 +37,7 @@ nlohmann::json ToJson(const std::vector<TokenId>& tokens, const TokenScores& sco
           {"sum", scores.Sum()},    {"windows", scores.num_windows}};
 }
 
-void Score(const Options& options, const GlobalOptions& globals) {
+void Score(const ScoreCommandOptions& options, const GlobalOptions& globals) {
   ThreadPool pool(globals.num_threads);
   const LanguageModel model = OpenLanguageModel(options.model, options.int8, pool, options.adapter);
   const std::vector<TokenId> tokens = GivenTokens(options, *model.tokenizer);
@@ -55,7 +55,7 @@ void Score(const Options& options, const GlobalOptions& globals) {
 
 void AddScore(CLI::App& app, const GlobalOptions& globals) {
   auto* score = app.add_subcommand("score", "The log-probability of every token of a text");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ScoreCommandOptions>();
   AddModelOption(*score, options->model, options->int8, options->adapter);
   score->add_option("text", options->text, "The text");
   score->add_option("--file", options->file, "The text of a file; - for stdin");

@@ -9,14 +9,14 @@
 namespace retro::cli {
 namespace {
 
-struct Options {
+struct SearchCommandOptions {
   DatabaseOptions database;
   std::vector<std::string> texts;
   std::string file;
   bool with_continuation = false;
 };
 
-void Search(const Options& options, const GlobalOptions& globals) {
+void Search(const SearchCommandOptions& options, const GlobalOptions& globals) {
   std::vector<std::string> texts = options.texts;
   if (!options.file.empty()) {
     for (std::string& line : ReadLines(options.file)) texts.push_back(std::move(line));
@@ -42,7 +42,7 @@ void Search(const Options& options, const GlobalOptions& globals) {
 
 void AddSearch(CLI::App& app, const GlobalOptions& globals) {
   auto* search = app.add_subcommand("search", "The passages of a database nearest to a text");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SearchCommandOptions>();
   search->add_option("text", options->texts, "What to search for; several texts are several searches");
   search->add_option("--file", options->file, "One search for each line of a file; - for stdin");
   search->add_flag("--continuation", options->with_continuation, "Show each passage with the chunk that follows it");

@@ -15,7 +15,7 @@
 namespace retro::cli {
 namespace {
 
-struct Options {
+struct ServeOptions {
   AnsweringOptions answering;
   HttpOptions http;
   EngineLimits engine;
@@ -27,7 +27,7 @@ struct Options {
 // How soon a change is seen that another program made.
 constexpr std::chrono::milliseconds kDatabasePoll{1000};
 
-void AddHttpOptions(CLI::App& serve, Options& options) {
+void AddHttpOptions(CLI::App& serve, ServeOptions& options) {
   HttpOptions& http = options.http;
   serve.add_option("--host", http.host, "Address to listen on; 0.0.0.0: every one of the machine's")
       ->capture_default_str();
@@ -45,7 +45,7 @@ void AddHttpOptions(CLI::App& serve, Options& options) {
   serve.add_option("--feedback", options.feedback, "File that votes on answers are appended to, as JSON lines");
 }
 
-void AddLimitOptions(CLI::App& serve, Options& options) {
+void AddLimitOptions(CLI::App& serve, ServeOptions& options) {
   HttpLimits& limits = options.http.limits;
   serve.add_option("--max-requests", limits.requests, "Requests at work or waiting; further ones get 503")
       ->capture_default_str();
@@ -75,13 +75,13 @@ void AddLimitOptions(CLI::App& serve, Options& options) {
       ->capture_default_str();
 }
 
-std::string NameOf(const Options& options) {
+std::string NameOf(const ServeOptions& options) {
   if (!options.name.empty()) return options.name;
   const std::filesystem::path path = std::filesystem::absolute(options.answering.model).lexically_normal();
   return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
 }
 
-void OpenLiveDatabase(const Options& options, size_t num_threads, ServedModel& served) {
+void OpenLiveDatabase(const ServeOptions& options, size_t num_threads, ServedModel& served) {
   const DatabaseOptions& database = options.answering.database;
   const auto live = std::make_shared<LiveDatabase>(OpenDatabase(database, served.embedder), kDatabasePoll);
   served.database = [live] { return live->Current(); };
@@ -93,7 +93,7 @@ void OpenLiveDatabase(const Options& options, size_t num_threads, ServedModel& s
 }
 
 // Without a template or a database the server does what needs none.
-ServedModel OpenServed(Options& options, ThreadPool& pool, size_t num_threads) {
+ServedModel OpenServed(ServeOptions& options, ThreadPool& pool, size_t num_threads) {
   AnsweringOptions& answering = options.answering;
   LanguageModel model = OpenLanguageModel(answering.model, answering.int8, pool, answering.adapter);
   ServedModel served;
@@ -120,7 +120,7 @@ ServedModel OpenServed(Options& options, ThreadPool& pool, size_t num_threads) {
   return served;
 }
 
-void Serve(Options options, const GlobalOptions& globals) {
+void Serve(ServeOptions options, const GlobalOptions& globals) {
   if (!options.key_file.empty()) {
     for (const std::string& key : ReadLines(options.key_file)) {
       if (!key.empty()) options.http.api_keys.push_back(key);
@@ -150,7 +150,7 @@ void AddServe(CLI::App& app, const GlobalOptions& globals) {
       "serve",
       "Answer over HTTP: a page for people, OpenAI's API for programs\n"
       "For example: retro serve --db db --model SmolLM2-135M-Instruct, then open the address that it prints.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ServeOptions>();
   AddAnsweringOptions(*serve, options->answering);
   serve->get_option("--db")->required(false)->description("The retrieval database; without one there is no retrieval");
   AddHttpOptions(*serve, *options);

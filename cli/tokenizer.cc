@@ -8,19 +8,19 @@
 namespace retro::cli {
 namespace {
 
-struct Options {
+struct TokenizerOptions {
   std::string tokenizer, text, file;
   bool special = false, add_special = false, skip_special = false;
 };
 
-std::string GivenText(const Options& options) {
+std::string GivenText(const TokenizerOptions& options) {
   if (options.text.empty() == options.file.empty()) {
     Throw(ErrorCode::kInvalidArgument, "give the text as an argument, or a file with --file (- for stdin)");
   }
   return options.file.empty() ? options.text : ReadInput(options.file);
 }
 
-void Encode(const Options& options, const GlobalOptions& globals) {
+void Encode(const TokenizerOptions& options, const GlobalOptions& globals) {
   const auto tokenizer = LoadTokenizer(options.tokenizer);
   const std::vector<TokenId> ids = tokenizer->Encode(
       GivenText(options), EncodeOptions{.parse_special = options.special, .add_special = options.add_special});
@@ -32,7 +32,7 @@ void Encode(const Options& options, const GlobalOptions& globals) {
   std::cout << fmt::format("{}\n", fmt::join(ids, " "));
 }
 
-void Decode(const Options& options, const GlobalOptions& globals) {
+void Decode(const TokenizerOptions& options, const GlobalOptions& globals) {
   const auto tokenizer = LoadTokenizer(options.tokenizer);
   const std::string text =
       tokenizer->Decode(ParseIds(GivenText(options)), DecodeOptions{.skip_special = options.skip_special});
@@ -48,7 +48,7 @@ void AddTokenizer(CLI::App& app, const GlobalOptions& globals) {
   auto* tokenizer =
       app.add_subcommand("tokenizer", "Train tokenizers; text to token ids and back")->require_subcommand(1);
   AddTokenizerTrain(*tokenizer, globals);
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizerOptions>();
   const auto add_common = [&options](CLI::App* command, const char* what) {
     command->add_option("--tokenizer", options->tokenizer, "A model folder, tokenizer.json, .model or .gguf file")
         ->required()

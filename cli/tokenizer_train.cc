@@ -10,14 +10,14 @@
 namespace retro::cli {
 namespace {
 
-struct Options {
+struct TokenizerTrainOptions {
   std::vector<std::string> inputs;
   std::string out, model = "unigram";
   bool nfkc = false;
   SentencePieceTraining training;
 };
 
-void Train(Options options, const GlobalOptions& globals) {
+void Train(TokenizerTrainOptions options, const GlobalOptions& globals) {
   options.training.model =
       options.model == "bpe" ? SentencePieceTraining::Model::kBpe : SentencePieceTraining::Model::kUnigram;
   options.training.lossless = !options.nfkc;
@@ -36,7 +36,7 @@ void Train(Options options, const GlobalOptions& globals) {
 
 void AddTokenizerTrain(CLI::App& tokenizer, const GlobalOptions& globals) {
   auto* train = tokenizer.add_subcommand("train", "Train a sentencepiece model on documents");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizerTrainOptions>();
   train->add_option("--input", options->inputs, "JSON lines or text, plain, .gz or .zst; folders of these; - for stdin")
       ->required();
   train->add_option("--out", options->out, "The .model file to write")->required();

@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kNone = "-";  // in a list: this corpus has none
 
 // As the command line has them: lists with an entry for each corpus.
-struct Options {
+struct TrainOptions {
   TrainConfig train;
   std::vector<std::string> corpora, examples, neighbours, valid_neighbours, databases;
   std::vector<double> weights, max_epochs;
@@ -38,7 +38,7 @@ std::string PathFor(const std::vector<std::string>& list, size_t i, size_t num_c
   return path == kNone ? "" : path;
 }
 
-void FillCorpora(Options& options) {
+void FillCorpora(TrainOptions& options) {
   const size_t count = options.corpora.size();
   if (count > 1 && options.neighbours.size() == 1 && options.neighbours.front() != kNone) {
     Throw(ErrorCode::kInvalidArgument,
@@ -55,7 +55,7 @@ void FillCorpora(Options& options) {
   }
 }
 
-void FillExamples(Options& options) {
+void FillExamples(TrainOptions& options) {
   const size_t count = options.examples.size();
   for (size_t i = 0; i < count; ++i) {
     options.train.data.examples.push_back({.path = options.examples[i],
@@ -70,7 +70,7 @@ nlohmann::json ToJson(const TrainResult& result) {
   return json;
 }
 
-void Run(Options options, const GlobalOptions& globals) {
+void Run(TrainOptions options, const GlobalOptions& globals) {
   FillCorpora(options);
   FillExamples(options);
   TrainConfig& train = options.train;
@@ -103,7 +103,7 @@ void Run(Options options, const GlobalOptions& globals) {
   std::cout << fmt::format("{}: {} steps; the model is {}\n", train.out, result.step, result.checkpoint);
 }
 
-void AddDataOptions(CLI::App& train, Options& options) {
+void AddDataOptions(CLI::App& train, TrainOptions& options) {
   DataOptions& data = options.train.data;
   const auto lists = [&train](CLI::Option* option) { return option->group("Data")->delimiter(','); };
   lists(train.add_option("--corpus", options.corpora,
@@ -277,7 +277,7 @@ void AddTrain(CLI::App& app, const GlobalOptions& globals) {
       "  4. retro train --config FILE (section [train]), or all by flags as in examples/retro_vs_gpt.sh\n"
       "Interrupted or killed, the same command goes on where the last checkpoint was.\n"
       "As several processes: mpirun -n 4 retro train ...; 4 ranks train as one with 4 times the --accumulation.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TrainOptions>();
   AddDataOptions(*train, *options);
   AddExampleOptions(*train, options->train.data);
   AddModelOptions(*train, options->train.model);

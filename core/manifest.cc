@@ -20,7 +20,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr const char* kFileName = "manifest.json";
 constexpr std::string_view kChecksumBegin = ",\n  \"xxh3\": \"";
 constexpr std::string_view kChecksumEnd = "\"\n}\n";
 constexpr size_t kDigits = 16;
@@ -73,7 +72,7 @@ std::string CheckedName(const fs::path& folder, const std::string& relative) {
   fs::path path = fs::path(relative).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
   if (path.empty() || path.is_absolute() || *path.begin() == "..") {
-    Refuse(folder / kFileName, fmt::format("the path '{}' leads out of the folder", relative));
+    Refuse(folder / kManifestFile, fmt::format("the path '{}' leads out of the folder", relative));
   }
   return path.generic_string();
 }
@@ -105,26 +104,26 @@ void VerifyFile(const fs::path& folder, const std::string& relative, const json&
   const fs::path path = folder / CheckedName(folder, relative);
   if (!entry.is_object() || !entry.value("bytes", json()).is_number_unsigned() ||
       !entry.value("xxh3", json()).is_string()) {
-    Refuse(folder / kFileName, fmt::format("the entry of '{}' has no size or checksum", relative));
+    Refuse(folder / kManifestFile, fmt::format("the entry of '{}' has no size or checksum", relative));
   }
   std::error_code error;
   if (!fs::is_regular_file(path, error)) {
     Throw(ErrorCode::kNotFound, "{} is missing, though {} lists it; restore it or build the folder again",
-          path.string(), kFileName);
+          path.string(), kManifestFile);
   }
   const auto bytes = entry["bytes"].get<uint64_t>();
   if (const uint64_t actual = SizeOf(path); actual != bytes) {
-    Refuse(path, fmt::format("it has {} bytes, {} says {}", actual, kFileName, bytes));
+    Refuse(path, fmt::format("it has {} bytes, {} says {}", actual, kManifestFile, bytes));
   }
   if (check == Manifest::Check::kChecksums && HashFile(path) != entry["xxh3"].get<std::string>()) {
-    Refuse(path, fmt::format("its checksum is not the one in {}", kFileName));
+    Refuse(path, fmt::format("its checksum is not the one in {}", kManifestFile));
   }
 }
 
 }  // namespace
 
 Manifest Manifest::Load(const fs::path& folder, std::string_view kind) {
-  const fs::path path = folder / kFileName;
+  const fs::path path = folder / kManifestFile;
   const std::string text = ReadFile(path, kMaxBytes);
   CheckSeal(path, text);
   const json content = json::parse(text, nullptr, /*allow_exceptions=*/false);
@@ -151,14 +150,14 @@ Manifest Manifest::Load(const fs::path& folder, std::string_view kind) {
 
 bool Manifest::Exists(const fs::path& folder) {
   std::error_code error;
-  return fs::exists(folder / kFileName, error);
+  return fs::exists(folder / kManifestFile, error);
 }
 
 void Manifest::Save(const fs::path& folder) const {
   const json content = {
       {"format_version", kFormatVersion}, {"kind", kind},     {"inputs", inputs}, {"options", options},
       {"fingerprints", fingerprints},     {"counts", counts}, {"stages", stages}, {"files", files}};
-  WriteFileAtomically(folder / kFileName, Seal(content));
+  WriteFileAtomically(folder / kManifestFile, Seal(content));
 }
 
 bool Manifest::HasStage(std::string_view stage) const {
@@ -182,12 +181,12 @@ void Manifest::AddFile(const fs::path& folder, const std::string& relative) {
 }
 
 void Manifest::AddInput(const std::string& name, const fs::path& input) {
-  const fs::path path = input / kFileName;
+  const fs::path path = input / kManifestFile;
   std::error_code error;
   if (!fs::exists(path, error)) {
-    Throw(ErrorCode::kNotFound, "{}: has no {}; give a folder that retro made", input.string(), kFileName);
+    Throw(ErrorCode::kNotFound, "{}: has no {}; give a folder that retro made", input.string(), kManifestFile);
   }
-  inputs[name + "/" + kFileName] = Describe(path);
+  inputs[name + "/" + kManifestFile] = Describe(path);
 }
 
 void Manifest::VerifyFiles(const fs::path& folder, Check check) const {

@@ -11,6 +11,8 @@
 
 namespace retro {
 
+inline constexpr const char* kManifestFile = "manifest.json";
+
 // A plain value; copies are independent. Fields outside this struct are kept in `extra` sections as JSON objects.
 struct Manifest {
   static constexpr int kFormatVersion = 1;

@@ -17,7 +17,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kManifestKind = "build block";
-constexpr const char* kManifestFile = "manifest.json";
 
 std::string NumberName(uint64_t number) { return fmt::format("{:05}", number); }
 

@@ -27,6 +27,7 @@ struct BuildShare {
   bool Has(uint64_t block) const { return block % count == index; }
   friend bool operator==(const BuildShare&, const BuildShare&) = default;
 };
+inline constexpr BuildShare kAllBlocks{};
 
 // Copies name the same block. One thread at a time; different processes may ask for and make different blocks.
 class BuildBlock {

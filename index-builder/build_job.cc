@@ -8,18 +8,13 @@
 #include "index-builder/embedding_stage.h"
 #include "index-builder/lexical_builder.h"
 #include "index-builder/part_index.h"
+#include "retriever/database_files.h"
 
 namespace retro {
 namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kChunksFolder = "chunks";
-constexpr const char* kEmbeddingsFolder = "embeddings";
-constexpr const char* kInt8Folder = "embeddings8";
-constexpr const char* kLexicalFolder = "lexical";
-constexpr const char* kIndexFile = "vectors.index";
-constexpr BuildShare kAll{};
 // With the default options 4.2 M tokens: seconds of work, and few table files at a billion tokens.
 constexpr uint64_t kEmbeddingBlocksPerChunkBlock = 16;
 
@@ -105,7 +100,7 @@ void BuildJob::Embed(const BuildShare& share) {
 
 HalfEmbeddings BuildJob::OpenEmbeddings() {
   std::vector<fs::path> files;
-  for (const BuildBlock& block : EmbeddingBlocks(kAll)) {
+  for (const BuildBlock& block : EmbeddingBlocks(kAllBlocks)) {
     RequireBlock(block, "embed");
     files.push_back(EmbeddingsFile(block));
   }
@@ -128,7 +123,7 @@ BuildBlock BuildJob::TrainedBlock() const {
 
 void BuildJob::Train() {
   const BuildBlock trained = TrainedBlock();
-  if (!has_codes_ || MissingBlocks({&trained, 1}, kAll, "trained index").empty()) return;
+  if (!has_codes_ || MissingBlocks({&trained, 1}, kAllBlocks, "trained index").empty()) return;
   const HalfEmbeddings embeddings = OpenEmbeddings();
   BlockMaker maker(trained);
   TrainVectorIndex(embeddings, vectors_).Save(maker.folder() / kIndexFile);
@@ -146,14 +141,14 @@ void BuildJob::Encode(const BuildShare& share) {
 }
 
 BuildBlock BuildJob::MakeIndex() {
-  const std::vector<BuildBlock> embeddings = EmbeddingBlocks(kAll);
+  const std::vector<BuildBlock> embeddings = EmbeddingBlocks(kAllBlocks);
   const std::vector<BuildBlock> codes = CodeBlocksOf(embeddings, TrainedBlock(), blocks_folder_);
   const BuildBlock index(
       blocks_folder_, "index", 0,
       {{"trained index", has_codes_ ? TrainedBlock().hash() : vectors_.factory},
        {"rows", HashOf(has_codes_ ? codes : embeddings)},
        {"training", fmt::format("{} vectors, seed {}", training_vectors_, training_vectors_ > 0 ? vectors_.seed : 0)}});
-  if (MissingBlocks({&index, 1}, kAll, "index").empty()) return index;
+  if (MissingBlocks({&index, 1}, kAllBlocks, "index").empty()) return index;
   BlockMaker maker(index);
   if (has_codes_) {
     RequireBlock(TrainedBlock(), "train");
@@ -175,7 +170,7 @@ void BuildJob::PutInPlace(const BuildBlock& store, const BuildBlock& index) {
   }
   LinkTree(store.folder() / kChunksFolder, folder_ / kChunksFolder);
   MakeDirectories(folder_ / kEmbeddingsFolder);
-  for (const BuildBlock& block : EmbeddingBlocks(kAll)) {
+  for (const BuildBlock& block : EmbeddingBlocks(kAllBlocks)) {
     LinkOrCopy(EmbeddingsFile(block), EmbeddingsBlockPath(folder_ / kEmbeddingsFolder, block.number()));
   }
   SyncDirectory(folder_ / kEmbeddingsFolder);
@@ -195,7 +190,7 @@ BuildBlock BuildJob::Measure(const BuildBlock& store, const BuildBlock& index) {
                              {"recall_queries", options_.recall_queries},
                              {"target_recall", options_.target_recall},
                              {"seed", options_.seed}});
-  if (MissingBlocks({&measured, 1}, kAll, "recall").empty()) return measured;
+  if (MissingBlocks({&measured, 1}, kAllBlocks, "recall").empty()) return measured;
   BlockMaker maker(measured);
   MeasurePartIndex(folder_, tokenizer_, embedder_, options_, figures, pool_);
   maker.Finish({{"index", figures}});
@@ -204,7 +199,7 @@ BuildBlock BuildJob::Measure(const BuildBlock& store, const BuildBlock& index) {
 }
 
 void BuildJob::Merge(Manifest& manifest) {
-  const BuildBlock store = ChunkBlocks(chunks_, blocks_folder_, kAll, ChunkOptions()).MakeStore();
+  const BuildBlock store = ChunkBlocks(chunks_, blocks_folder_, kAllBlocks, ChunkOptions()).MakeStore();
   const BuildBlock index = MakeIndex();
   PutInPlace(store, index);
   const BuildBlock recall = Measure(store, index);
@@ -238,7 +233,7 @@ void BuildJob::AddExtras(bool keeps_embeddings, Manifest& manifest) {
 
 // By stage, over all workers.
 nlohmann::json BuildJob::Seconds(const BuildBlock& store, const BuildBlock& index, const BuildBlock& recall) {
-  const std::vector<BuildBlock> embeddings = EmbeddingBlocks(kAll);
+  const std::vector<BuildBlock> embeddings = EmbeddingBlocks(kAllBlocks);
   nlohmann::json seconds = {{"chunks", LoadCounts(store).at("blocks_seconds").get<double>() + SecondsOf({&store, 1})},
                             {"embeddings", SecondsOf(embeddings)},
                             {"index", SecondsOf({&index, 1})},

@@ -12,8 +12,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr BuildShare kAll{};
-
 // Cut by chunks alone, so that every worker finds the same blocks without reading a text.
 std::vector<ChunkBlock> CutIntoBlocks(const CorpusChunks& chunks, uint64_t block_chunks) {
   std::vector<ChunkBlock> blocks;
@@ -112,7 +110,7 @@ void ChunkBlocks::MakeBlock(const BuildBlock& block) const {
 
 BuildBlock ChunkBlocks::MakeStore() const {
   BuildBlock store(blocks_folder_, "store", 0, {{"blocks", HashOf(blocks_)}});
-  if (MissingBlocks({&store, 1}, kAll, "chunk store").empty()) return store;
+  if (MissingBlocks({&store, 1}, kAllBlocks, "chunk store").empty()) return store;
   BlockMaker maker(store);
   Hasher contents;
   double seconds = 0;

@@ -13,6 +13,7 @@
 #include "index-builder/merge_parts.h"
 #include "index-builder/part_index.h"
 #include "retriever/chunk_store.h"
+#include "retriever/database_files.h"
 #include "retriever/document_chunks.h"
 
 namespace retro {
@@ -20,8 +21,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kChunksFolder = "chunks";
-constexpr const char* kCorpusFolder = "corpus";
 constexpr size_t kManySmallParts = 8;
 constexpr uint64_t kMostMergedChunks = 20'000;  // what an index without training holds
 

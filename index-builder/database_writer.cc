@@ -14,7 +14,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kManifestFile = "manifest.json";
 constexpr const char* kLockFile = "lock";
 constexpr const char* kPartsFolder = "parts";
 constexpr const char* kRemovedFolder = "removed";

@@ -18,6 +18,7 @@
 #include "index-builder/part_writer.h"
 #include "index-builder/sample.h"
 #include "retriever/chunk_store.h"
+#include "retriever/database_files.h"
 #include "retriever/generation.h"
 
 namespace retro {
@@ -25,7 +26,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kChunksFolder = "chunks";
 constexpr uint64_t kBlockTokens = uint64_t{1} << 24;
 
 using Sink = std::function<void(const DocumentInfo&, std::span<const TokenId>)>;

@@ -9,6 +9,7 @@
 #include "core/thread_pool.h"
 #include "index-builder/build_job.h"
 #include "index-builder/part_index.h"
+#include "retriever/database_files.h"
 #include "retriever/generation.h"
 
 namespace retro {
@@ -18,9 +19,6 @@ namespace {
 
 constexpr const char* kKind = "retrieval database";
 constexpr const char* kBlocksFolder = "blocks";
-constexpr const char* kCorpusFolder = "corpus";
-constexpr const char* kEmbeddingsFolder = "embeddings";
-constexpr const char* kManifestFile = "manifest.json";
 
 bool IsCorpusFolder(const std::vector<fs::path>& inputs) {
   return inputs.size() == 1 && fs::is_directory(inputs[0]) && Manifest::Exists(inputs[0]);

@@ -12,6 +12,7 @@
 #include "core/progress.h"
 #include "core/thread_pool.h"
 #include "index-builder/database_writer.h"
+#include "retriever/database_files.h"
 #include "retriever/lexical_index_writer.h"
 #include "retriever/passage_text.h"
 
@@ -19,10 +20,6 @@ namespace retro {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr const char* kLexicalFolder = "lexical";
-constexpr const char* kManifestFile = "manifest.json";
-constexpr uint64_t kChunksAtOnce = 4096;
 
 // A title on a line of its own, so that no word of it joins one of the text.
 std::string TextOf(const ChunkRecord& chunk, const std::string& title, const Tokenizer& tokenizer) {

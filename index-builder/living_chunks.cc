@@ -12,8 +12,6 @@
 namespace retro {
 namespace {
 
-constexpr uint64_t kChunksAtOnce = 4096;
-
 struct SourceCounts {
   uint64_t documents = 0, chunks = 0, tokens = 0;
 };

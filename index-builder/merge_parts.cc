@@ -12,6 +12,7 @@
 #include "core/thread_pool.h"
 #include "index-builder/embedding_stage.h"
 #include "index-builder/part_writer.h"
+#include "retriever/database_files.h"
 #include "retriever/database_part.h"
 
 namespace retro {
@@ -19,9 +20,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kChunksFolder = "chunks";
-constexpr const char* kEmbeddingsFolder = "embeddings";
-constexpr uint64_t kChunksAtOnce = 4096;
 // As when a corpus is cut into chunks: few table files, and seconds of work in each.
 constexpr uint64_t kBlockTokens = uint64_t{1} << 24;
 

@@ -6,6 +6,7 @@
 #include "index-builder/recall_queries.h"
 #include "index-builder/vector_stage.h"
 #include "retriever/chunk_store.h"
+#include "retriever/database_files.h"
 #include "retriever/half_embeddings.h"
 #include "retriever/int8_embeddings.h"
 
@@ -13,10 +14,6 @@ namespace retro {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr const char* kChunksFolder = "chunks";
-constexpr const char* kEmbeddingsFolder = "embeddings";
-constexpr const char* kIndexFile = "vectors.index";
 
 void LogRecall(const RecallCurve& curve, double target) {
   const SearchOptions& search = curve.chosen.search;

@@ -29,7 +29,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr uint64_t kChunksAtOnce = 4096;
 constexpr int kFoundAmong = 10;
 // Squared distance between a stored row and the same text embedded now: rounding to half precision and another order
 // of sums stay far below it, another text far above.

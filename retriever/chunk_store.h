@@ -25,6 +25,9 @@ struct ChunkRecord {
   std::vector<TokenId> tokens;
 };
 
+// Who reads a whole store takes so many a call: a few megabytes.
+inline constexpr uint64_t kChunksAtOnce = 4096;
+
 // Chunks and documents by number, whether they lie in one store or in several (retriever/parted_chunks.h). Const
 // methods are safe from many threads. Methods throw Error(kNotFound) naming an id that is not there, kCorruption when a
 // block on disk does not have its checksum, kIo.

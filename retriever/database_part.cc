@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/hash.h"
 #include "core/thread_pool.h"
+#include "retriever/database_files.h"
 #include "retriever/document_chunks.h"
 #include "retriever/reranked_search.h"
 
@@ -14,11 +15,6 @@ namespace retro {
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr const char* kManifestFile = "manifest.json";
-constexpr const char* kIndexFile = "vectors.index";
-constexpr const char* kChunksFolder = "chunks";
-constexpr const char* kLexicalFolder = "lexical";
 
 // By how much more is looked at in each round of a search that did not find enough.
 constexpr int64_t kWiden = 4;

@@ -14,7 +14,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kManifestFile = "manifest.json";
 constexpr RecordFormat kRemovedFormat{.kind = "removed", .version = 1, .record_bytes = sizeof(RemovedDocument)};
 
 std::string Recorded(const nlohmann::json& section, const char* name) {

@@ -5,17 +5,13 @@
 #include "core/file.h"
 #include "core/hash.h"
 #include "tests/testing/expect_error.h"
+#include "tests/testing/overwrite.h"
 #include "tests/testing/temp_dir.h"
 
 namespace retro {
 namespace {
 
 namespace fs = std::filesystem;
-
-void Overwrite(const fs::path& path, std::string_view bytes) {
-  fs::remove(path);  // some file systems sync a file that is emptied and written again, which is slow
-  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
 
 // A folder with two files and a folder of two more, all in its manifest.
 class ManifestTest : public testing::Test {

@@ -6,6 +6,7 @@
 
 #include "core/file.h"
 #include "tests/testing/expect_error.h"
+#include "tests/testing/overwrite.h"
 #include "tests/testing/temp_dir.h"
 
 namespace retro {
@@ -18,11 +19,6 @@ std::string NumpysFile() {
   std::string file("\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), }", 69);
   file.append(58, ' ');
   return file + std::string("\n\x00\x00\x80?\x00\x00\x00@\x00\x00\x00\xbf\x00\x00\x80@", 17);
-}
-
-void Overwrite(const fs::path& path, std::string_view bytes) {
-  fs::remove(path);  // some file systems sync a file that is emptied and written again, which is slow
-  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
 // A file of version 1 with this header, however wrong, before 16 bytes of data.

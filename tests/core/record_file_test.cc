@@ -5,6 +5,7 @@
 
 #include "tests/testing/expect_error.h"
 #include "tests/testing/file_size_limit.h"
+#include "tests/testing/overwrite.h"
 #include "tests/testing/temp_dir.h"
 
 namespace retro {
@@ -30,11 +31,6 @@ void WritePairs(const fs::path& path, const std::vector<Pair>& pairs) {
   RecordFileWriter writer(path, kPairs);
   writer.Append(std::span<const Pair>(pairs));
   writer.Finish();
-}
-
-void Overwrite(const fs::path& path, std::string_view bytes) {
-  fs::remove(path);  // some file systems sync a file that is emptied and written again, which is slow
-  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
 // Opens the file and reads its checksum, as every reader of untrusted files does.

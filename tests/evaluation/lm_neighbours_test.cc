@@ -15,7 +15,7 @@
 namespace retro {
 namespace {
 
-constexpr uint32_t kChunkLen = 16;
+constexpr uint32_t kSearchedChunkLen = 16;
 
 std::string RandomText(std::mt19937& random, int words) {
   std::string text;
@@ -29,7 +29,7 @@ std::string RandomText(std::mt19937& random, int words) {
 class FindLmNeighboursTest : public testing::Test {
  protected:
   void Open(const std::vector<SmallDocument>& documents) {
-    WriteSmallDatabase(dir_ / "db", documents, kChunkLen);
+    WriteSmallDatabase(dir_ / "db", documents, kSearchedChunkLen);
     database_ = OpenSmallDatabase(dir_ / "db");
   }
   LmNeighbours Find(const LmDocument& document, LmNeighbourOptions options = {}) {
@@ -49,7 +49,7 @@ TEST_F(FindLmNeighboursTest, OverlapIsTheLongestRunSharedWithANeighbourOrItsCont
   Open({{"near", "the otter sleeps in the river and holds hands"}, {"far", "zzzzzzzzzzzzzzzzzzzz"}});
   // Chunk 0 (15 bytes, since the prefix takes a place): "the otter sleep" is all there. Chunk 1: "s in XX river QQ" has
   // " river " of its 16 bytes, and it is in the continuation of some chunk.
-  const LmDocument document = MakeLmDocument("held out", "the otter sleeps in XX river QQ", kChunkLen);
+  const LmDocument document = MakeLmDocument("held out", "the otter sleeps in XX river QQ", kSearchedChunkLen);
   const LmNeighbours found = Find(document);
   ASSERT_EQ(found.findings[0].size(), 2u);
   EXPECT_EQ(found.findings[0][0].overlap, 1.0);
@@ -58,14 +58,14 @@ TEST_F(FindLmNeighboursTest, OverlapIsTheLongestRunSharedWithANeighbourOrItsCont
 
 TEST_F(FindLmNeighboursTest, AShortLastChunkIsMeasuredByItsOwnLength) {
   Open({{"a", "0123456789abcdefghij"}});
-  const LmDocument document = MakeLmDocument("x", "...............012X", kChunkLen);
+  const LmDocument document = MakeLmDocument("x", "...............012X", kSearchedChunkLen);
   const LmNeighbours found = Find(document);
   EXPECT_EQ(found.findings[0][1].overlap, 3.0 / 4);
 }
 
 TEST_F(FindLmNeighboursTest, NeighboursAreNearestFirstAndNeverOfTheDocumentItself) {
   Open({{"self", "the otter sleeps in the river"}, {"twin", "the otter sleeps on a stone"}, {"far", "qqqq wwww eeee"}});
-  const LmDocument document = MakeLmDocument("self", "the otter sleeps in the river", kChunkLen);
+  const LmDocument document = MakeLmDocument("self", "the otter sleeps in the river", kSearchedChunkLen);
   const LmNeighbours found = Find(document, {.num_neighbours = 2});
   const auto& nearest = found.findings[0][0].by_fraction[0];
   ASSERT_EQ(nearest.size(), 2u);
@@ -80,7 +80,7 @@ TEST_F(FindLmNeighboursTest, NeighboursAreNearestFirstAndNeverOfTheDocumentItsel
 
 TEST_F(FindLmNeighboursTest, ChunksWithTooFewNeighboursAreCounted) {
   Open({{"self", "the otter sleeps"}, {"other", "one more chunk"}});
-  const LmNeighbours found = Find(MakeLmDocument("self", "the otter", kChunkLen), {.num_neighbours = 2});
+  const LmNeighbours found = Find(MakeLmDocument("self", "the otter", kSearchedChunkLen), {.num_neighbours = 2});
   EXPECT_EQ(found.findings[0][0].by_fraction[0].size(), 1u);
   EXPECT_EQ(found.num_short, (std::vector<uint64_t>{1}));
 }
@@ -91,7 +91,7 @@ TEST_F(FindLmNeighboursTest, AFractionFindsWhatADatabaseOfItsDocumentsFinds) {
   std::vector<SmallDocument> documents;
   for (int i = 0; i < 60; ++i) documents.push_back({"doc" + std::to_string(i), RandomText(random, 8)});
   Open(documents);
-  const LmDocument query = MakeLmDocument("query", RandomText(random, 40), kChunkLen);
+  const LmDocument query = MakeLmDocument("query", RandomText(random, 40), kSearchedChunkLen);
   const LmNeighbourOptions options{.fractions = {0.3, 1.0}, .num_neighbours = 3, .num_candidates = 1000};
   const LmNeighbours found = Find(query, options);
   std::set<uint64_t> kept;
@@ -105,7 +105,7 @@ TEST_F(FindLmNeighboursTest, AFractionFindsWhatADatabaseOfItsDocumentsFinds) {
   for (const SmallDocument& document : documents) {
     if (kept.contains(DocumentHash(document.id))) smaller.push_back(document);
   }
-  WriteSmallDatabase(dir_ / "smaller", smaller, kChunkLen);
+  WriteSmallDatabase(dir_ / "smaller", smaller, kSearchedChunkLen);
   const auto database = OpenSmallDatabase(dir_ / "smaller");
   const LmNeighbours direct = FindLmNeighbours(*database, {&query, 1}, {.num_neighbours = 3}, pool_);
   for (size_t u = 0; u < query.num_chunks(); ++u) {
@@ -123,7 +123,7 @@ TEST_F(FindLmNeighboursTest, SmallerFractionsLieWithinLargerOnesAndDependOnTheSe
   std::vector<SmallDocument> documents;
   for (int i = 0; i < 80; ++i) documents.push_back({"doc" + std::to_string(i), RandomText(random, 2)});
   Open(documents);
-  const LmDocument query = MakeLmDocument("query", "some text of it", kChunkLen);
+  const LmDocument query = MakeLmDocument("query", "some text of it", kSearchedChunkLen);
   const auto all = [&](uint64_t seed) {
     const LmNeighbours found = Find(query, {.fractions = {0.2, 0.6, 1.0}, .num_neighbours = 200, .seed = seed});
     std::vector<std::set<uint64_t>> sets;
@@ -143,7 +143,7 @@ TEST_F(FindLmNeighboursTest, SmallerFractionsLieWithinLargerOnesAndDependOnTheSe
 
 TEST_F(FindLmNeighboursTest, RefusesFractionsThatCannotBeAndStopsWhenInterrupted) {
   Open({{"a", "text"}});
-  const LmDocument query = MakeLmDocument("query", "text", kChunkLen);
+  const LmDocument query = MakeLmDocument("query", "text", kSearchedChunkLen);
   EXPECT_ERROR(Find(query, {.fractions = {0.0}}), ErrorCode::kInvalidArgument, "fraction is 0");
   EXPECT_ERROR(Find(query, {.fractions = {1.5}}), ErrorCode::kInvalidArgument, "fraction is 1.5");
   SetInterrupted(true);
@@ -154,7 +154,7 @@ TEST_F(FindLmNeighboursTest, RefusesFractionsThatCannotBeAndStopsWhenInterrupted
 TEST_F(FindLmNeighboursTest, ADatabaseOfAnotherEmbedderOrChunkLengthIsRefused) {
   Open({{"a", "text"}});
   RetroConfig retro;
-  retro.chunk_len = kChunkLen;
+  retro.chunk_len = kSearchedChunkLen;
   RequireDatabaseOf("m", retro, *database_);
   retro.embedder = database_->manifest().fingerprints.at("embedder");
   RequireDatabaseOf("m", retro, *database_);

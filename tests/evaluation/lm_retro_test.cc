@@ -12,7 +12,7 @@
 namespace retro {
 namespace {
 
-constexpr uint32_t kChunkLen = 8;
+constexpr uint32_t kRetroChunkLen = 8;
 
 class EvaluateRetroDecoder : public testing::Test {
  protected:
@@ -21,7 +21,7 @@ class EvaluateRetroDecoder : public testing::Test {
     decoder_ = LoadDecoder(dir_ / "model", pool_);
     std::string digits;
     for (int i = 0; i < 90; ++i) digits += static_cast<char>('0' + i * i % 10);
-    document_ = MakeLmDocument("x", digits, kChunkLen);
+    document_ = MakeLmDocument("x", digits, kRetroChunkLen);
     document_.tokens[0] = 1;  // the model has 67 tokens
   }
 
@@ -40,7 +40,7 @@ class EvaluateRetroDecoder : public testing::Test {
       for (const ChunkId id : ids) neighbours.emplace_back(7, static_cast<TokenId>(id.value));
       return neighbours;
     };
-    return EvaluateLm({document_}, kChunkLen, {&run, 1}, score, neighbour_tokens).arms[0].documents[0].nats;
+    return EvaluateLm({document_}, kRetroChunkLen, {&run, 1}, score, neighbour_tokens).arms[0].documents[0].nats;
   }
 
   TempDir dir_;

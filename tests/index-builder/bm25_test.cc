@@ -16,7 +16,7 @@ namespace {
 
 using Tokens = std::vector<TokenId>;
 
-std::vector<Tokens> RandomDocuments(std::mt19937& random, int count) {
+std::vector<Tokens> RandomTokens(std::mt19937& random, int count) {
   std::vector<Tokens> documents(count);
   for (Tokens& document : documents) {
     document.resize(random() % 40);
@@ -51,9 +51,9 @@ double Plain(const Tokens& query, const Tokens& document, const std::vector<Toke
 
 TEST(Bm25, IsTheFormula) {
   std::mt19937 random(5);
-  const std::vector<Tokens> documents = RandomDocuments(random, 60);
+  const std::vector<Tokens> documents = RandomTokens(random, 60);
   const TermStatistics terms = Count(documents);
-  for (const Tokens& query : RandomDocuments(random, 20)) {
+  for (const Tokens& query : RandomTokens(random, 20)) {
     const Bm25Query bm25(query, terms);
     for (const Tokens& document : documents) EXPECT_NEAR(bm25.Score(document), Plain(query, document, documents), 1e-9);
   }
@@ -82,7 +82,7 @@ TEST(Bm25, NothingSharedIsZeroAndStrangeTokensAreRareOnes) {
 
 TEST(NeighbourOrder, Bm25PutsTheHighestScoreFirstAndKeepsEqualOnesAsTheyCame) {
   std::mt19937 random(7);
-  const std::vector<Tokens> documents = RandomDocuments(random, 50);
+  const std::vector<Tokens> documents = RandomTokens(random, 50);
   const TermStatistics terms = Count(documents);
   std::vector<std::span<const TokenId>> spans(documents.begin(), documents.end());
   spans.insert(spans.end(), documents.begin(), documents.end());  // each twice

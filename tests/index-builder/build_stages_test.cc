@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // Two chunk blocks, 21 of embeddings and of codes.
-const IndexOptions kOptions{.chunk_len = 8, .factory = "IVF8,PQ16x4fs", .block_chunks = 16};
+const IndexOptions kStagedOptions{.chunk_len = 8, .factory = "IVF8,PQ16x4fs", .block_chunks = 16};
 constexpr BuildStage kStages[] = {BuildStage::kCorpus, BuildStage::kChunks, BuildStage::kEmbed, BuildStage::kTrain,
                                   BuildStage::kEncode};
 
@@ -31,11 +31,11 @@ std::map<std::string, std::string> AllOf(const fs::path& folder) {
 struct StagedDatabase : TestDatabase {
   StagedDatabase() : TestDatabase(20, 20) {}
 
-  void Stage(BuildStage stage, const BuildShare& share, IndexOptions options = kOptions) {
+  void Stage(BuildStage stage, const BuildShare& share, IndexOptions options = kStagedOptions) {
     BuildIndexStage({input()}, tokenizer, *embedder, out(), options, stage, share, pool);
   }
 
-  std::map<std::string, std::string> Unbroken(const IndexOptions& options = kOptions) {
+  std::map<std::string, std::string> Unbroken(const IndexOptions& options = kStagedOptions) {
     Build(folder / "unbroken", options);
     return AllOf(folder / "unbroken");
   }
@@ -64,7 +64,7 @@ TEST(BuildStages, WorkersMakeWhatOneProcessMakes) {
   for (const BuildStage stage : kStages) {
     for (const uint32_t index : {2, 0, 1}) test.Stage(stage, {index, 3});
   }
-  const std::set<std::string> steps = test.Steps(kOptions);
+  const std::set<std::string> steps = test.Steps(kStagedOptions);
   EXPECT_THAT(steps, testing::UnorderedElementsAre("corpus", "chunks", "index", "recall", "manifest"));
   EXPECT_EQ(AllOf(test.out()), expected);
   EXPECT_TRUE(VerifyIndex(test.out(), test.tokenizer, *test.embedder, {}, test.pool)["ok"]);
@@ -76,7 +76,7 @@ TEST(BuildStages, WhatWorkersLeftIsMadeByTheLastBuild) {
   test.Stage(BuildStage::kCorpus, {});
   test.Stage(BuildStage::kEmbed, {1, 2});
   test.Stage(BuildStage::kChunks, {0, 2});
-  const std::set<std::string> steps = test.Steps(kOptions);
+  const std::set<std::string> steps = test.Steps(kStagedOptions);
   EXPECT_TRUE(steps.contains("block 0"));
   EXPECT_FALSE(steps.contains("block 1"));
   EXPECT_FALSE(steps.contains("chunk block 0"));
@@ -88,7 +88,7 @@ TEST(BuildStages, AWorkerMakesItsShareAlone) {
   StagedDatabase test;
   test.Stage(BuildStage::kCorpus, {});
   std::set<std::string> steps;
-  IndexOptions options = kOptions;
+  IndexOptions options = kStagedOptions;
   options.on_step = [&](std::string_view step) { steps.emplace(step); };
   test.Stage(BuildStage::kEmbed, {1, 10}, options);
   EXPECT_THAT(steps, testing::UnorderedElementsAre("block 1", "block 11"));
@@ -103,7 +103,7 @@ TEST(BuildStages, AnyNumberOfThreadsMakesTheSameBytes) {
   for (const size_t threads : {1, 3}) {
     ThreadPool pool(threads);
     const fs::path out = test.folder / std::to_string(threads);
-    BuildIndex({test.input()}, test.tokenizer, *test.embedder, out, kOptions, pool);
+    BuildIndex({test.input()}, test.tokenizer, *test.embedder, out, kStagedOptions, pool);
     EXPECT_EQ(AllOf(out), expected) << threads;
   }
 }
@@ -115,9 +115,10 @@ TEST(BuildStages, RanksMakeTheSameBytes) {
     const fs::path out = test.folder / std::to_string(num_ranks);
     ThreadRanks(num_ranks).Run([&](Communicator& ranks) {
       ThreadPool pool(1);
-      const Manifest made = BuildIndex({test.input()}, test.tokenizer, *test.embedder, out, kOptions, pool, ranks);
+      const Manifest made =
+          BuildIndex({test.input()}, test.tokenizer, *test.embedder, out, kStagedOptions, pool, ranks);
       EXPECT_TRUE(made.HasStage("manifest"));
-      BuildIndex({test.input()}, test.tokenizer, *test.embedder, out, kOptions, pool, ranks);  // nothing to do
+      BuildIndex({test.input()}, test.tokenizer, *test.embedder, out, kStagedOptions, pool, ranks);  // nothing to do
     });
     EXPECT_EQ(AllOf(out), expected) << num_ranks;
   }
@@ -126,7 +127,7 @@ TEST(BuildStages, RanksMakeTheSameBytes) {
 TEST(BuildStages, IndexesWithoutListsOrTrainingAreBuiltByWorkersToo) {
   StagedDatabase test;
   for (const std::string factory : {"Flat", "SQ8", "HNSW8"}) {
-    IndexOptions options = kOptions;
+    IndexOptions options = kStagedOptions;
     options.factory = factory;
     const auto expected = test.Unbroken(options);
     for (const BuildStage stage : kStages) {
@@ -144,8 +145,8 @@ TEST(BuildStages, IndexesWithoutListsOrTrainingAreBuiltByWorkersToo) {
 
 TEST(BuildStages, AChangedOptionRemakesWhatDependsOnItAlone) {
   StagedDatabase test;
-  test.BuildAlmost(kOptions);
-  IndexOptions options = kOptions;
+  test.BuildAlmost(kStagedOptions);
+  IndexOptions options = kStagedOptions;
   options.target_recall = 0.5;
   test.BuildAlmost(options);
   EXPECT_FALSE(fs::exists(test.out()));
@@ -173,9 +174,9 @@ TEST(BuildStages, AChangedOptionRemakesWhatDependsOnItAlone) {
 
 TEST(BuildStages, DocumentsAddedAtTheEndLeaveTheBlocksBeforeThemAsTheyAre) {
   StagedDatabase test;
-  test.BuildAlmost(kOptions);
+  test.BuildAlmost(kStagedOptions);
   WriteText(test.input(), RandomDocuments(25, 20));
-  const std::set<std::string> steps = test.Steps(kOptions);
+  const std::set<std::string> steps = test.Steps(kStagedOptions);
   EXPECT_FALSE(steps.contains("block 0") || steps.contains("block 20") || steps.contains("chunk block 0"));
   EXPECT_TRUE(steps.contains("trained") && steps.contains("chunks"));
   EXPECT_EQ(AllOf(test.out()), test.Unbroken());
@@ -195,7 +196,7 @@ TEST(BuildStages, WorkersAndAWholeBuildKeepOutOfEachOthersWay) {
   StagedDatabase test;
   {
     const StagedFolderWorker one(test.out()), another(test.out());
-    EXPECT_ERROR(test.Build(kOptions), ErrorCode::kUnavailable, "db.building");
+    EXPECT_ERROR(test.Build(kStagedOptions), ErrorCode::kUnavailable, "db.building");
   }
   const StagedFolder whole(test.out(), StagedFolder::Unpublished::kRemove);
   EXPECT_ERROR(test.Stage(BuildStage::kCorpus, {}), ErrorCode::kUnavailable, "db.building");

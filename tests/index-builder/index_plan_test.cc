@@ -14,7 +14,7 @@ namespace {
 
 constexpr PlanRates kRates{.embed_chunks_per_s = 1000, .multiply_adds_per_s = 1e10, .code_ns = 1, .cores = 4};
 
-PlanOptions Tokens(double tokens) {
+PlanOptions CorpusOf(double tokens) {
   PlanOptions options;
   options.tokens = tokens;
   return options;
@@ -24,7 +24,7 @@ PlanOptions Tokens(double tokens) {
 void ExpectPlanned(TestDatabase& test, const IndexOptions& built) {
   const Manifest manifest = test.Build(built);
   const nlohmann::json stats = IndexStats(test.out());
-  PlanOptions options = Tokens(manifest.counts.at("tokens").get<double>());
+  PlanOptions options = CorpusOf(manifest.counts.at("tokens").get<double>());
   options.document_len = options.tokens / manifest.counts.at("documents").get<double>();
   options.document_bytes = 16;
   options.chunk_len = built.chunk_len;
@@ -52,7 +52,7 @@ TEST(IndexPlan, ADatabaseOfListsAndCodesIsAsPlanned) {
 }
 
 TEST(IndexPlan, ATrillionTokensTakeWhatTheFormulasSay) {
-  PlanOptions options = Tokens(1.4e12);
+  PlanOptions options = CorpusOf(1.4e12);
   options.workers = 8;
   const IndexPlan plan = PlanIndex(options, kRates);
   EXPECT_DOUBLE_EQ(plan.chunks, 1.4e12 / 64 + 1.4e12 / 800 / 2);
@@ -65,7 +65,7 @@ TEST(IndexPlan, ATrillionTokensTakeWhatTheFormulasSay) {
 }
 
 TEST(IndexPlan, TheSearchIsWithinAStepOfWhatWasMeasured) {
-  PlanOptions options = Tokens(6'572'536);  // 35,892 documents, 120,062 chunks
+  PlanOptions options = CorpusOf(6'572'536);  // 35,892 documents, 120,062 chunks
   options.document_len = 6'572'536.0 / 35'892;
   options.lexical = true;
   const double measured[][3] = {{0.91, 32, 16}, {0.95, 64, 32}, {0.97, 128, 32}};  // recall@10, nprobe, candidates / k
@@ -81,7 +81,7 @@ TEST(IndexPlan, TheSearchIsWithinAStepOfWhatWasMeasured) {
 }
 
 TEST(IndexPlan, LittleRamShortensTheCodesAndThenAsksForWorkers) {
-  PlanOptions options = Tokens(1.4e12);
+  PlanOptions options = CorpusOf(1.4e12);
   options.ram_bytes = 512e9;
   const IndexPlan shorter = PlanIndex(options, kRates);
   EXPECT_EQ(shorter.factory, "IVF603324_HNSW32,PQ24x4fs");
@@ -98,7 +98,7 @@ TEST(IndexPlan, LittleRamShortensTheCodesAndThenAsksForWorkers) {
 }
 
 TEST(IndexPlan, LittleDiskTakesEmbeddingsOfEightBitsAndThenSaysWhatIsMissing) {
-  PlanOptions options = Tokens(1e10);
+  PlanOptions options = CorpusOf(1e10);
   const IndexPlan plan = PlanIndex(options, kRates);
   options.disk_bytes = plan.disk_bytes - 1;
   const IndexPlan int8 = PlanIndex(options, kRates);
@@ -111,15 +111,15 @@ TEST(IndexPlan, LittleDiskTakesEmbeddingsOfEightBitsAndThenSaysWhatIsMissing) {
 }
 
 TEST(IndexPlan, MoreOfEachThingTakesMore) {
-  const IndexPlan plan = PlanIndex(Tokens(1e9), kRates);
-  const IndexPlan ten = PlanIndex(Tokens(1e10), kRates);
+  const IndexPlan plan = PlanIndex(CorpusOf(1e9), kRates);
+  const IndexPlan ten = PlanIndex(CorpusOf(1e10), kRates);
   EXPECT_GT(ten.query_ms, plan.query_ms);
   EXPECT_GT(ten.train_hours, plan.train_hours);
-  PlanOptions better = Tokens(1e9);
+  PlanOptions better = CorpusOf(1e9);
   better.recall = 0.99;
   EXPECT_GT(PlanIndex(better, kRates).query_ms, plan.query_ms);
   EXPECT_GT(PlanIndex(better, kRates).nprobe, plan.nprobe);
-  PlanOptions from_disk = Tokens(1e9);
+  PlanOptions from_disk = CorpusOf(1e9);
   from_disk.ram_bytes = 1e9;  // for the index, not for the embeddings
   EXPECT_GT(PlanIndex(from_disk, kRates).query_ms, plan.query_ms);
 }
@@ -135,14 +135,14 @@ TEST(IndexPlan, RatesAreMeasuredUnlessTheyAreGiven) {
 }
 
 TEST(IndexPlan, OptionsThatCannotBeAreRefused) {
-  EXPECT_ERROR(PlanIndex(Tokens(0), kRates), ErrorCode::kInvalidArgument, "tokens 0");
-  PlanOptions options = Tokens(1e9);
+  EXPECT_ERROR(PlanIndex(CorpusOf(0), kRates), ErrorCode::kInvalidArgument, "tokens 0");
+  PlanOptions options = CorpusOf(1e9);
   options.recall = 1;
   EXPECT_ERROR(PlanIndex(options, kRates), ErrorCode::kInvalidArgument, "recall 1");
-  options = Tokens(1e9);
+  options = CorpusOf(1e9);
   options.dim = 100;
   EXPECT_ERROR(PlanIndex(options, kRates), ErrorCode::kInvalidArgument, "dim 100");
-  EXPECT_ERROR(PlanIndex(Tokens(1e9), {}), ErrorCode::kInvalidArgument, "rates");
+  EXPECT_ERROR(PlanIndex(CorpusOf(1e9), {}), ErrorCode::kInvalidArgument, "rates");
 }
 
 }  // namespace

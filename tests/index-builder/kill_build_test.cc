@@ -21,7 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kKills = 50;
-const IndexOptions kOptions{.chunk_len = 16, .factory = "IVF4,PQ16x4fs", .keep_embeddings = true, .block_chunks = 16};
+const IndexOptions kKilledOptions{
+    .chunk_len = 16, .factory = "IVF4,PQ16x4fs", .keep_embeddings = true, .block_chunks = 16};
 
 struct Outcome {
   bool killed = false, succeeded = false;
@@ -65,11 +66,11 @@ struct KilledBuild {
 
   void Build(const fs::path& to) const {
     ThreadPool pool(2);
-    BuildIndex({input}, ByteTokenizer(), *MakeHashingEmbedder(), to, kOptions, pool);
+    BuildIndex({input}, ByteTokenizer(), *MakeHashingEmbedder(), to, kKilledOptions, pool);
   }
   void Work(BuildStage stage, const BuildShare& share) const {
     ThreadPool pool(2);
-    BuildIndexStage({input}, ByteTokenizer(), *MakeHashingEmbedder(), out, kOptions, stage, share, pool);
+    BuildIndexStage({input}, ByteTokenizer(), *MakeHashingEmbedder(), out, kKilledOptions, stage, share, pool);
   }
 };
 

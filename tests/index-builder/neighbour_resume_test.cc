@@ -15,8 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 // Stands for the death of the process where a test has to go on.
-struct Killed {};
-
 // The steps of a build.
 std::vector<std::string> Steps(TestNeighbours& test, const fs::path& out, NeighbourOptions options) {
   std::vector<std::string> steps;

@@ -15,8 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 
 // Stands for the death of the process where a test has to go on.
-struct Killed {};
-
 const IndexOptions kOptions{.chunk_len = 16, .factory = "IVF4,PQ16x4fs", .keep_embeddings = true, .block_chunks = 32};
 
 // The steps of an unbroken build into `out`.

@@ -21,6 +21,9 @@
 
 namespace retro {
 
+// What a step throws in place of a power cut.
+struct Killed {};
+
 // Documents of random words, all different, as JSON lines.
 inline std::string RandomDocuments(int count, int words) {
   std::mt19937 random(1);

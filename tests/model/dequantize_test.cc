@@ -9,13 +9,13 @@
 namespace retro {
 namespace {
 
-const std::filesystem::path kGolden = std::filesystem::path(RETRO_SOURCE_DIR) / "tests/golden/quantization";
+const std::filesystem::path kGoldenQuantization = std::filesystem::path(RETRO_SOURCE_DIR) / "tests/golden/quantization";
 
 class DequantizeGolden : public testing::TestWithParam<DataType> {};
 
 TEST_P(DequantizeGolden, BlocksWidenBitForBitAsTheReferenceDoes) {
-  const GgufFile blocks(kGolden / "blocks.gguf");
-  const SafetensorsFile golden(kGolden / "expected.safetensors");
+  const GgufFile blocks(kGoldenQuantization / "blocks.gguf");
+  const SafetensorsFile golden(kGoldenQuantization / "expected.safetensors");
   const TensorView* stored = blocks.Find(DataTypeName(GetParam()));
   const TensorView* expected = golden.Find(DataTypeName(GetParam()));
   ASSERT_NE(stored, nullptr);
@@ -29,7 +29,7 @@ TEST_P(DequantizeGolden, BlocksWidenBitForBitAsTheReferenceDoes) {
 }
 
 TEST_P(DequantizeGolden, APartEqualsTheSamePartOfTheWhole) {
-  const GgufFile blocks(kGolden / "blocks.gguf");
+  const GgufFile blocks(kGoldenQuantization / "blocks.gguf");
   const TensorView* stored = blocks.Find(DataTypeName(GetParam()));
   ASSERT_NE(stored, nullptr);
   const std::vector<float> whole = Dequantize(*stored);

@@ -16,7 +16,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-const std::filesystem::path kGolden = std::filesystem::path(RETRO_SOURCE_DIR) / "tests/golden/gguf/small.gguf";
+const std::filesystem::path kGoldenFile = std::filesystem::path(RETRO_SOURCE_DIR) / "tests/golden/gguf/small.gguf";
 constexpr uint32_t kF32 = 0;
 constexpr uint64_t kMax = UINT64_MAX;
 
@@ -39,7 +39,7 @@ class GgufTest : public testing::Test {
 };
 
 TEST_F(GgufTest, EveryKindOfMetadataIsRead) {
-  const GgufFile file(kGolden);
+  const GgufFile file(kGoldenFile);
   EXPECT_EQ(file.version(), 3u);
   EXPECT_EQ(file.GetString("general.architecture"), "llama");
   EXPECT_EQ(file.GetInteger("a.uint8"), 200);
@@ -60,7 +60,7 @@ TEST_F(GgufTest, EveryKindOfMetadataIsRead) {
 }
 
 TEST_F(GgufTest, TensorsHaveTheirOutermostDimensionFirst) {
-  const GgufFile file(kGolden);
+  const GgufFile file(kGoldenFile);
   EXPECT_THAT(file.Names(), ElementsAre("halves", "matrix", "quantized"));
   EXPECT_THAT(file.Find("matrix")->shape, ElementsAre(2, 3));
   EXPECT_THAT(Dequantize(*file.Find("matrix")), ElementsAre(0, 1, 2, 3, 4, 5));
@@ -71,7 +71,7 @@ TEST_F(GgufTest, TensorsHaveTheirOutermostDimensionFirst) {
 }
 
 TEST_F(GgufTest, AKeyOfAnotherTypeOrAbsentIsNamed) {
-  const GgufFile file(kGolden);
+  const GgufFile file(kGoldenFile);
   EXPECT_ERROR(file.GetInteger("a.string"), ErrorCode::kCorruption, "a.string is string");
   EXPECT_ERROR(file.GetInteger("a.uint64"), ErrorCode::kCorruption, "a.uint64 is uint64, must be a 63-bit");
   EXPECT_ERROR(file.FindFloat("a.uint8"), ErrorCode::kCorruption, "must be a float");
@@ -195,9 +195,9 @@ TEST_F(GgufTest, ShapesThatCannotBeAreRefused) {
 }
 
 TEST_F(GgufTest, EveryTruncationOfTheHeaderOrDataIsRefused) {
-  const std::string whole = ReadFile(kGolden);
+  const std::string whole = ReadFile(kGoldenFile);
   // The last tensor's data ends 56 bytes before the file does: the writer pads to the alignment.
-  const GgufFile file(kGolden);
+  const GgufFile file(kGoldenFile);
   const auto bytes = file.Find("quantized")->bytes;
   ASSERT_EQ(bytes.size(), 136u);
   const size_t needed = whole.size() - (64 - bytes.size() % 64) % 64;
@@ -225,7 +225,7 @@ size_t ReadAll(const GgufFile& file) {
 }
 
 TEST_F(GgufTest, AFlippedBitEitherLoadsOrIsAnError) {
-  const std::string whole = ReadFile(kGolden);
+  const std::string whole = ReadFile(kGoldenFile);
   std::mt19937 random(11);
   size_t refused = 0;
   for (int trial = 0; trial < 3000; ++trial) {
@@ -244,7 +244,7 @@ TEST_F(GgufTest, AFlippedBitEitherLoadsOrIsAnError) {
 }
 
 TEST_F(GgufTest, EveryEightBytesMayBeZeroOrMinusOneOrHuge) {
-  const std::string whole = ReadFile(kGolden);
+  const std::string whole = ReadFile(kGoldenFile);
   size_t refused = 0;
   for (size_t at = 0; at + 8 <= whole.size(); ++at) {
     for (const uint64_t value : {uint64_t{0}, kMax, uint64_t{INT64_MAX}, uint64_t{1} << 32}) {

@@ -33,13 +33,13 @@ double Activate(Activation activation, double v) {
 }
 
 // Everything about one product, and what it must give.
-struct Case {
+struct ProductCase {
   int64_t rows, outputs, inputs;
   std::vector<float> x, weights, bias;
   int64_t x_stride, y_stride;
   Epilogue epilogue;
 
-  Case(int64_t num_rows, int64_t num_outputs, int64_t num_inputs, std::vector<float> weight_values)
+  ProductCase(int64_t num_rows, int64_t num_outputs, int64_t num_inputs, std::vector<float> weight_values)
       : rows(num_rows),
         outputs(num_outputs),
         inputs(num_inputs),
@@ -99,7 +99,7 @@ TEST_P(MatMulTest, FloatsOfAnyShape) {
   for (const int64_t rows : {1, 2, 3, 5, 6, 7, 8, 13, 24, 25, 121}) {
     for (const auto& [outputs, inputs] : {std::pair{1, 1}, {15, 3}, {16, 16}, {17, 37}, {50, 257}, {130, 515}}) {
       const auto weights = RandomFloats(outputs * inputs, 3);
-      const Case test(rows, outputs, inputs, weights);
+      const ProductCase test(rows, outputs, inputs, weights);
       const OwnedTensor tensor = FloatTensor(outputs, inputs, weights);
       test.Check(*GetParam(), Pack(tensor.view, one_), rows % 2 == 0 ? one_ : three_, 1e-6);
     }
@@ -113,7 +113,7 @@ TEST_P(MatMulTest, EveryFormatAsItsFileHasIt) {
       const OwnedTensor tensor = RandomTensor(type, outputs, inputs, 5);
       const PackedMatrix packed = Pack(tensor.view, three_);
       for (const int64_t rows : {1, 2, 4, 5, 9, 12, 13, 40}) {
-        Case(rows, outputs, inputs, Dequantize(tensor.view)).Check(*GetParam(), packed, three_, 2e-5);
+        ProductCase(rows, outputs, inputs, Dequantize(tensor.view)).Check(*GetParam(), packed, three_, 2e-5);
       }
     }
   }
@@ -125,7 +125,7 @@ TEST_P(MatMulTest, QuantizedInputsThatAreNoMultipleOfTheTilesDepth) {
     const OwnedTensor tensor = RandomTensor(type, 18, 288 + 32, 6);
     const PackedMatrix packed = Pack(tensor.view, one_);
     for (const int64_t rows : {1, 14}) {
-      Case(rows, 18, 288 + 32, Dequantize(tensor.view)).Check(*GetParam(), packed, one_, 2e-5);
+      ProductCase(rows, 18, 288 + 32, Dequantize(tensor.view)).Check(*GetParam(), packed, one_, 2e-5);
     }
   }
 }
@@ -137,7 +137,7 @@ TEST_P(MatMulTest, EveryEpilogueOnEveryPath) {
   for (const OwnedTensor* tensor : {&floats, &quantized}) {
     const PackedMatrix packed = Pack(tensor->view, one_);
     for (const int64_t rows : {1, 11, 30}) {
-      Case test(rows, outputs, inputs, Dequantize(tensor->view));
+      ProductCase test(rows, outputs, inputs, Dequantize(tensor->view));
       for (const bool biased : {false, true}) {
         test.epilogue = {.bias = biased ? test.bias.data() : nullptr, .add_to_output = true};
         test.Check(*GetParam(), packed, three_, 2e-5);
@@ -200,7 +200,8 @@ TEST_P(MatMulTest, Int8KeepsHalfAStepOfEachGroupsLargest) {
     std::vector<float> rounded(outputs * inputs);
     for (int64_t i = 0; i < outputs; ++i) packed.CopyRow(i, std::span(rounded).subspan(i * inputs, inputs));
     for (size_t i = 0; i < rounded.size(); ++i) ASSERT_NEAR(rounded[i], weights[i], 5.0 / 127 / 2);
-    for (const int64_t rows : {1, 20}) Case(rows, outputs, inputs, rounded).Check(*GetParam(), packed, one_, 2e-5);
+    for (const int64_t rows : {1, 20})
+      ProductCase(rows, outputs, inputs, rounded).Check(*GetParam(), packed, one_, 2e-5);
   }
 }
 

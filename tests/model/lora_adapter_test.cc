@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-struct Case {
+struct AdapterCase {
   const char* adapter;
   const char* base;
 };
@@ -31,7 +31,7 @@ std::vector<float> LogitsOfAll(const Decoder& decoder, const Sequences& sequence
   return logits;
 }
 
-class LoraGolden : public testing::TestWithParam<Case> {
+class LoraGolden : public testing::TestWithParam<AdapterCase> {
  protected:
   fs::path base_ = GoldenFolder(GetParam().base), adapter_ = GoldenFolder("lora") / GetParam().adapter;
   Sequences sequences_ = ReadSequences(base_ / "tokens.json");
@@ -66,8 +66,8 @@ TEST_P(LoraGolden, ItIsNotTheBaseAlone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Adapters, LoraGolden,
-                         testing::Values(Case{"gpt2", "gpt2"}, Case{"llama", "llama/gqa"},
-                                         Case{"llama_one_layer", "llama/gqa"}),
+                         testing::Values(AdapterCase{"gpt2", "gpt2"}, AdapterCase{"llama", "llama/gqa"},
+                                         AdapterCase{"llama_one_layer", "llama/gqa"}),
                          [](const auto& info) { return info.param.adapter; });
 
 TEST(LoraAdapter, WeightsInEightBitsStayCloseToTheReference) {

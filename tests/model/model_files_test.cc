@@ -9,7 +9,7 @@
 namespace retro {
 namespace {
 
-const std::filesystem::path kGolden = std::filesystem::path(RETRO_SOURCE_DIR) / "tests/golden";
+const std::filesystem::path kGoldenModels = std::filesystem::path(RETRO_SOURCE_DIR) / "tests/golden";
 const std::filesystem::path kSmolLm = std::filesystem::path(RETRO_DEPS_DIR) / "models/SmolLM2-135M-Instruct";
 
 // Takes every weight that the names promise, by its shape.
@@ -52,7 +52,7 @@ void ExpectAllWeights(const DecoderSource& source) {
 }
 
 TEST(ModelFiles, AGpt2FolderHasTransposedFusedWeights) {
-  const DecoderSource source = OpenDecoder(kGolden / "gpt2");
+  const DecoderSource source = OpenDecoder(kGoldenModels / "gpt2");
   EXPECT_TRUE(source.transposed_linear);
   EXPECT_EQ(source.rope_style, RopeStyle::kHalfSplit);
   EXPECT_FALSE(source.names.layers[0].qkv.empty());
@@ -61,7 +61,7 @@ TEST(ModelFiles, AGpt2FolderHasTransposedFusedWeights) {
 }
 
 TEST(ModelFiles, ALlamaFolderHasAllItsWeights) {
-  const DecoderSource source = OpenDecoder(kGolden / "llama/gqa");
+  const DecoderSource source = OpenDecoder(kGoldenModels / "llama/gqa");
   EXPECT_FALSE(source.transposed_linear);
   EXPECT_EQ(source.names.output, "lm_head.weight");
   EXPECT_TRUE(source.names.layers[0].q_bias.empty());

@@ -21,13 +21,13 @@ constexpr int64_t kChunkLen = 8, kNeighbourLen = 13;
 // Neighbours of chunks, by where these end.
 using Retrieved = std::map<int64_t, ChunkNeighbours>;
 
-struct Case {
+struct RetroCase {
   const char* base;
   bool gated;
   bool one_layer_each;  // of cross-attention, in the second layer
 };
 
-class RetroDecoder : public testing::TestWithParam<Case> {
+class RetroDecoder : public testing::TestWithParam<RetroCase> {
  protected:
   RetroDecoder() {
     RetroConfig config = SmallRetroConfig();
@@ -298,9 +298,9 @@ TEST_P(RetroDecoder, MisuseIsNamedAndChangesNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, RetroDecoder,
-                         testing::Values(Case{"gpt2", true, false}, Case{"gpt2", false, true},
-                                         Case{"llama/gqa", false, false}, Case{"llama/gqa", true, true}),
-                         [](const auto& info) { return "Case" + std::to_string(info.index); });
+                         testing::Values(RetroCase{"gpt2", true, false}, RetroCase{"gpt2", false, true},
+                                         RetroCase{"llama/gqa", false, false}, RetroCase{"llama/gqa", true, true}),
+                         [](const auto& info) { return "RetroCase" + std::to_string(info.index); });
 
 TEST(RetroCheckpoint, ItsOwnParametersAreCounted) {
   ThreadPool pool(1);

@@ -15,7 +15,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-const std::filesystem::path kGolden = std::filesystem::path(RETRO_SOURCE_DIR) / "tests/golden/safetensors";
+const std::filesystem::path kGoldenFolder = std::filesystem::path(RETRO_SOURCE_DIR) / "tests/golden/safetensors";
 
 std::string FileOf(std::string_view header, std::string_view data) {
   const uint64_t length = header.size();
@@ -40,7 +40,7 @@ class SafetensorsTest : public testing::Test {
 };
 
 TEST_F(SafetensorsTest, AFileOfTheReferenceLibraryIsRead) {
-  const SafetensorsFile file(kGolden / "small.safetensors");
+  const SafetensorsFile file(kGoldenFolder / "small.safetensors");
   EXPECT_EQ(file.Names().size(), 7u);
   EXPECT_EQ(file.metadata().at("note"), "a \"quoted\" word");
   EXPECT_THAT(file.Find("matrix")->shape, ElementsAre(2, 3));
@@ -162,14 +162,14 @@ TEST_F(SafetensorsTest, TensorsCoverTheDataExactly) {
 }
 
 TEST_F(SafetensorsTest, EveryTruncationIsRefused) {
-  const std::string whole = ReadFile(kGolden / "small.safetensors");
+  const std::string whole = ReadFile(kGoldenFolder / "small.safetensors");
   for (size_t length = 0; length < whole.size(); ++length) {
     EXPECT_THROW(SafetensorsFile(Write(whole.substr(0, length))), Error) << length;
   }
 }
 
 TEST_F(SafetensorsTest, AFlippedBitEitherLoadsOrIsAnError) {
-  const std::string whole = ReadFile(kGolden / "small.safetensors");
+  const std::string whole = ReadFile(kGoldenFolder / "small.safetensors");
   std::mt19937 random(7);
   size_t refused = 0;
   for (int trial = 0; trial < 3000; ++trial) {

@@ -11,7 +11,7 @@
 namespace retro {
 namespace {
 
-constexpr int64_t kDim = 24;
+constexpr int64_t kHalfDim = 24;
 
 TEST(HalfPrecision, EveryHalfSurvivesTheWayToFloatAndBack) {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
@@ -48,52 +48,52 @@ TEST(HalfDistance, AgreesWithThePortableOneForEveryLength) {
 
 class HalfEmbeddingsTest : public testing::Test {
  protected:
-  HalfEmbeddingsTest() { WriteEmbeddings(dir_.path(), vectors_, kDim, 7); }
+  HalfEmbeddingsTest() { WriteEmbeddings(dir_.path(), vectors_, kHalfDim, 7); }
 
   TempDir dir_;
-  std::vector<float> vectors_ = RandomUnitVectors(20, kDim);
+  std::vector<float> vectors_ = RandomUnitVectors(20, kHalfDim);
 };
 
 TEST_F(HalfEmbeddingsTest, RowsGoThroughBlocksInOrder) {
-  const HalfEmbeddings embeddings(dir_.path(), kDim);
+  const HalfEmbeddings embeddings(dir_.path(), kHalfDim);
   ASSERT_EQ(embeddings.size(), 20u);
   const auto rounded = RoundedToHalf(vectors_);
   for (uint64_t row = 0; row < 20; ++row) {
-    for (int64_t i = 0; i < kDim; ++i) {
-      EXPECT_EQ(HalfToFloat(embeddings.Row(ChunkId{row})[i]), rounded[row * kDim + i]);
+    for (int64_t i = 0; i < kHalfDim; ++i) {
+      EXPECT_EQ(HalfToFloat(embeddings.Row(ChunkId{row})[i]), rounded[row * kHalfDim + i]);
     }
   }
 }
 
 TEST_F(HalfEmbeddingsTest, DistancesAreThoseOfTheRoundedRows) {
-  const HalfEmbeddings embeddings(dir_.path(), kDim);
-  const auto query = RandomUnitVectors(1, kDim, 5), rounded = RoundedToHalf(vectors_);
+  const HalfEmbeddings embeddings(dir_.path(), kHalfDim);
+  const auto query = RandomUnitVectors(1, kHalfDim, 5), rounded = RoundedToHalf(vectors_);
   const std::vector<ChunkId> chunks = {{19}, {0}, {7}, {6}, {13}, {14}, {0}};
   std::vector<float> distances(chunks.size());
   embeddings.Distances(query, chunks, distances);
   for (size_t i = 0; i < chunks.size(); ++i) {
-    const auto row = std::span(rounded).subspan(chunks[i].value * kDim, kDim);
+    const auto row = std::span(rounded).subspan(chunks[i].value * kHalfDim, kHalfDim);
     EXPECT_NEAR(distances[i], NearestByBruteForce(row, query, 1)[0].distance, 1e-6);
   }
 }
 
 TEST_F(HalfEmbeddingsTest, RefusesAFolderWithoutBlocks) {
-  EXPECT_ERROR(HalfEmbeddings(dir_ / "nothing", kDim), ErrorCode::kNotFound, "nothing");
+  EXPECT_ERROR(HalfEmbeddings(dir_ / "nothing", kHalfDim), ErrorCode::kNotFound, "nothing");
 }
 
 TEST_F(HalfEmbeddingsTest, RefusesAnotherDim) {
-  EXPECT_ERROR(HalfEmbeddings(dir_.path(), kDim + 1), ErrorCode::kCorruption, "block-00000.embeddings");
+  EXPECT_ERROR(HalfEmbeddings(dir_.path(), kHalfDim + 1), ErrorCode::kCorruption, "block-00000.embeddings");
 }
 
 TEST_F(HalfEmbeddingsTest, RefusesAGapInTheBlocks) {
   std::filesystem::remove(EmbeddingsBlockPath(dir_.path(), 1));
-  EXPECT_ERROR(HalfEmbeddings(dir_.path(), kDim), ErrorCode::kCorruption, "block-00001.embeddings");
+  EXPECT_ERROR(HalfEmbeddings(dir_.path(), kHalfDim), ErrorCode::kCorruption, "block-00001.embeddings");
 }
 
 TEST_F(HalfEmbeddingsTest, RefusesATruncatedBlock) {
   const auto path = EmbeddingsBlockPath(dir_.path(), 2);
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 3);
-  EXPECT_ERROR(HalfEmbeddings(dir_.path(), kDim), ErrorCode::kCorruption, "block-00002.embeddings");
+  EXPECT_ERROR(HalfEmbeddings(dir_.path(), kHalfDim), ErrorCode::kCorruption, "block-00002.embeddings");
 }
 
 }  // namespace

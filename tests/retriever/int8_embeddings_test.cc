@@ -16,14 +16,14 @@
 namespace retro {
 namespace {
 
-constexpr int64_t kDim = 88;  // not a multiple of what is done at once
+constexpr int64_t kInt8Dim = 88;  // not a multiple of what is done at once
 
 class Int8EmbeddingsTest : public ::testing::Test {
  protected:
   void Write(uint64_t count) {
-    vectors_ = RandomUnitVectors(count, kDim);
-    WriteEmbeddings(dir_ / "half", vectors_, kDim, 100);
-    WriteInt8Embeddings(HalfEmbeddings(dir_ / "half", kDim), dir_ / "int8");
+    vectors_ = RandomUnitVectors(count, kInt8Dim);
+    WriteEmbeddings(dir_ / "half", vectors_, kInt8Dim, 100);
+    WriteInt8Embeddings(HalfEmbeddings(dir_ / "half", kInt8Dim), dir_ / "int8");
   }
 
   TempDir dir_;
@@ -32,40 +32,40 @@ class Int8EmbeddingsTest : public ::testing::Test {
 
 TEST_F(Int8EmbeddingsTest, ARowIsWithinHalfAStepOfWhatItWas) {
   Write(250);
-  const Int8Embeddings embeddings(dir_ / "int8", kDim);
+  const Int8Embeddings embeddings(dir_ / "int8", kInt8Dim);
   ASSERT_EQ(embeddings.size(), 250u);
   const std::vector<float> rounded = RoundedToHalf(vectors_);
-  std::vector<float> row(kDim);
+  std::vector<float> row(kInt8Dim);
   for (uint64_t chunk = 0; chunk < 250; ++chunk) {
-    const auto expected = std::span(rounded).subspan(chunk * kDim, kDim);
+    const auto expected = std::span(rounded).subspan(chunk * kInt8Dim, kInt8Dim);
     float largest = 0;
     for (const float value : expected) largest = std::max(largest, std::fabs(value));
     embeddings.Get({chunk}, row);
-    for (int64_t i = 0; i < kDim; ++i) EXPECT_NEAR(row[i], expected[i], 0.501f * largest / 127);
+    for (int64_t i = 0; i < kInt8Dim; ++i) EXPECT_NEAR(row[i], expected[i], 0.501f * largest / 127);
   }
 }
 
 TEST_F(Int8EmbeddingsTest, ADistanceIsThatToTheRowAsItIsKept) {
   Write(250);
-  const Int8Embeddings embeddings(dir_ / "int8", kDim);
-  const std::vector<float> query = RandomUnitVectors(1, kDim, 7);
+  const Int8Embeddings embeddings(dir_ / "int8", kInt8Dim);
+  const std::vector<float> query = RandomUnitVectors(1, kInt8Dim, 7);
   std::vector<ChunkId> chunks;
   for (uint64_t i = 0; i < 250; ++i) chunks.push_back({(i * 37) % 250});
-  std::vector<float> distances(chunks.size()), row(kDim);
+  std::vector<float> distances(chunks.size()), row(kInt8Dim);
   embeddings.Distances(query, chunks, distances);
   for (size_t i = 0; i < chunks.size(); ++i) {
     embeddings.Get(chunks[i], row);
     double sum = 0;
-    for (int64_t j = 0; j < kDim; ++j) sum += (double{query[j]} - row[j]) * (double{query[j]} - row[j]);
+    for (int64_t j = 0; j < kInt8Dim; ++j) sum += (double{query[j]} - row[j]) * (double{query[j]} - row[j]);
     EXPECT_NEAR(distances[i], sum, 1e-5);
   }
 }
 
 TEST_F(Int8EmbeddingsTest, TheProcessorsInstructionsGiveWhatPlainCodeGives) {
-  const std::vector<float> query = RandomUnitVectors(1, kDim, 3);
-  std::vector<int8_t> row(kDim);
-  for (int64_t i = 0; i < kDim; ++i) row[i] = static_cast<int8_t>(i * 29 % 255 - 127);
-  for (int64_t dim = 0; dim <= kDim; ++dim) {
+  const std::vector<float> query = RandomUnitVectors(1, kInt8Dim, 3);
+  std::vector<int8_t> row(kInt8Dim);
+  for (int64_t i = 0; i < kInt8Dim; ++i) row[i] = static_cast<int8_t>(i * 29 % 255 - 127);
+  for (int64_t dim = 0; dim <= kInt8Dim; ++dim) {
     EXPECT_NEAR(Int8Distance(query.data(), row.data(), 0.003f, dim),
                 Int8DistancePortable(query.data(), row.data(), 0.003f, dim), 1e-5)
         << dim;
@@ -74,12 +74,12 @@ TEST_F(Int8EmbeddingsTest, TheProcessorsInstructionsGiveWhatPlainCodeGives) {
 
 TEST_F(Int8EmbeddingsTest, RerankingLosesAtMostOnePointOfRecall) {
   Write(2000);
-  const HalfEmbeddings half(dir_ / "half", kDim);
-  const Int8Embeddings int8(dir_ / "int8", kDim);
-  VectorIndex index(kDim, "Flat");  // so that nothing but the re-ranking decides
+  const HalfEmbeddings half(dir_ / "half", kInt8Dim);
+  const Int8Embeddings int8(dir_ / "int8", kInt8Dim);
+  VectorIndex index(kInt8Dim, "Flat");  // so that nothing but the re-ranking decides
   index.Add(vectors_);
   ThreadPool pool(2);
-  const std::vector<float> queries = RandomUnitVectors(200, kDim, 5);
+  const std::vector<float> queries = RandomUnitVectors(200, kInt8Dim, 5);
   const SearchOptions options{.k = 10, .rerank_factor = 20};
   const auto exact = SearchReranked(index, &half, queries, options, pool);
   const auto found = SearchReranked(index, &int8, queries, options, pool);
@@ -93,19 +93,19 @@ TEST_F(Int8EmbeddingsTest, RerankingLosesAtMostOnePointOfRecall) {
 }
 
 TEST_F(Int8EmbeddingsTest, ARowOfZerosStaysOne) {
-  const std::vector<float> zeros(kDim);
-  std::vector<std::byte> record(kDim + 4);
+  const std::vector<float> zeros(kInt8Dim);
+  std::vector<std::byte> record(kInt8Dim + 4);
   QuantizeRow(zeros, record);
   for (const std::byte byte : record) EXPECT_EQ(byte, std::byte{0});
 }
 
 TEST_F(Int8EmbeddingsTest, AnotherDimOrACutFileIsRefused) {
   Write(20);
-  EXPECT_ERROR(Int8Embeddings(dir_ / "nothing", kDim), ErrorCode::kNotFound, "rows");
-  EXPECT_ERROR(Int8Embeddings(dir_ / "int8", kDim + 8), ErrorCode::kCorruption, "rows");
+  EXPECT_ERROR(Int8Embeddings(dir_ / "nothing", kInt8Dim), ErrorCode::kNotFound, "rows");
+  EXPECT_ERROR(Int8Embeddings(dir_ / "int8", kInt8Dim + 8), ErrorCode::kCorruption, "rows");
   const std::string bytes = ReadText(dir_ / "int8" / "rows");
   WriteText(dir_ / "int8" / "rows", bytes.substr(0, bytes.size() - 3));
-  EXPECT_ERROR(Int8Embeddings(dir_ / "int8", kDim), ErrorCode::kCorruption, "rows");
+  EXPECT_ERROR(Int8Embeddings(dir_ / "int8", kInt8Dim), ErrorCode::kCorruption, "rows");
 }
 
 }  // namespace

@@ -14,8 +14,8 @@ class NeighbourRetrieverTest : public testing::Test {
   NeighbourRetrieverTest() {
     WriteDatabase(dir_ / "db", texts_, true);
     database_ = std::make_shared<RetrievalDatabase>(dir_ / "db", MakeHashingEmbedder(), tokenizer_);
-    config_.chunk_len = kChunkLen;
-    config_.neighbour_len = 2 * kChunkLen;
+    config_.chunk_len = kNumberedChunkLen;
+    config_.neighbour_len = 2 * kNumberedChunkLen;
   }
 
   NeighbourRetriever Make(int k) { return NeighbourRetriever(database_, config_, *tokenizer_, {.k = k}, pool_); }

@@ -5,7 +5,7 @@
 
 namespace retro {
 
-inline constexpr uint32_t kChunkLen = 16;
+inline constexpr uint32_t kNumberedChunkLen = 16;
 
 inline void WriteDatabase(const std::filesystem::path& folder, const std::vector<std::string>& texts, bool embeddings) {
   std::vector<SmallDocument> documents;
@@ -13,7 +13,7 @@ inline void WriteDatabase(const std::filesystem::path& folder, const std::vector
     const std::string number = std::to_string(documents.size());
     documents.push_back({.id = "id-" + number, .text = text, .title = "Title " + number});
   }
-  WriteSmallDatabase(folder, documents, kChunkLen, embeddings);
+  WriteSmallDatabase(folder, documents, kNumberedChunkLen, embeddings);
 }
 
 }  // namespace retro

@@ -11,8 +11,6 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-const json kQuestion = {{"question", "Who designed the Amber Bridge?"}};
-
 TEST(Retrieve, GivesPassagesWithTheirDocuments) {
   ToyService service;
   service.AddDatabase();

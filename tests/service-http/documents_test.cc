@@ -19,8 +19,6 @@ namespace {
 using nlohmann::json;
 using ::testing::HasSubstr;
 
-const json kQuestion = {{"question", "Who designed the Amber Bridge?"}};
-
 struct WritableService : ToyService {
   explicit WritableService(std::chrono::milliseconds poll = std::chrono::milliseconds(0)) {
     Progress::SetEnabled(false);

@@ -16,6 +16,9 @@
 
 namespace retro {
 
+// What its database answers.
+inline const nlohmann::json kQuestion = {{"question", "Who designed the Amber Bridge?"}};
+
 // 256 bytes, then the end of a text and the marks of ChatML.
 class ChatTokenizer final : public Tokenizer {
  public:

@@ -12,8 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Killed : std::exception {};
-
 // A base of 258 tokens, and a run that fine-tunes it on questions whose answers repeat a word of theirs.
 struct FineTuning {
   TrainingRun base, run;

@@ -15,15 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Killed : std::exception {};
-
-// Ends the run right after a step, as a power cut would.
-StepObserver KillAfter(int64_t step) {
-  return [step](const StepMetrics& metrics) {
-    if (metrics.step == step) throw Killed();
-  };
-}
-
 TEST(Train, LearnsTheTextAndLeavesAModelThatOpens) {
   TrainingRun run;
   run.config.steps = 60;

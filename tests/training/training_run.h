@@ -24,6 +24,15 @@
 
 namespace retro {
 
+struct Killed : std::exception {};
+
+// Ends the run right after a step, as a power cut would.
+inline StepObserver KillAfter(int64_t step) {
+  return [step](const StepMetrics& metrics) {
+    if (metrics.step == step) throw Killed();
+  };
+}
+
 // Words of a small lexicon: a model learns something of it within a few steps.
 inline std::string WordsText(int count, uint32_t seed) {
   static constexpr const char* kWords[] = {"tree", "river", "stone", "cloud", "amber", "violet", "seven", "north"};
