@@ -38,9 +38,10 @@ std::unique_ptr<Answerer> OpenAnswerer(AnsweringOptions& options, ThreadPool& po
     embedder = OpenEmbedder(options.database);
     database = OpenDatabase(options.database, embedder);
   }
+  auto chat = std::make_shared<ChatTemplate>(ChatTemplate::Load(options.model));
+  chat->CheckMarks(*model.tokenizer);
   return std::make_unique<Answerer>(std::move(database), std::move(embedder), std::move(model.decoder),
-                                    std::move(model.tokenizer),
-                                    std::make_shared<ChatTemplate>(ChatTemplate::Load(options.model)));
+                                    std::move(model.tokenizer), std::move(chat));
 }
 
 }  // namespace retro::cli

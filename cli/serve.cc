@@ -19,7 +19,7 @@ struct ServeOptions {
   AnsweringOptions answering;
   HttpOptions http;
   EngineLimits engine;
-  std::string name, key_file, feedback;
+  std::string name, adapter_name, key_file, feedback;
   int64_t request_seconds = 300, drain_seconds = 30;
   bool writable = false;
 };
@@ -33,6 +33,8 @@ void AddHttpOptions(CLI::App& serve, ServeOptions& options) {
       ->capture_default_str();
   serve.add_option("--port", http.port, "Port to listen on; 0: one that is free")->capture_default_str();
   serve.add_option("--name", options.name, "What clients call the model; default: the name of its folder or file");
+  serve.add_option("--adapter-name", options.adapter_name,
+                   "What they call it with its adapter; default: the name of the adapter's folder");
   serve.add_option("--api-key", http.api_keys, "A key that requests must carry; may be given several times")
       ->envname("RETRO_API_KEY");
   serve.add_option("--api-key-file", options.key_file, "A file with one key on each line");
@@ -75,10 +77,36 @@ void AddLimitOptions(CLI::App& serve, ServeOptions& options) {
       ->capture_default_str();
 }
 
-std::string NameOf(const ServeOptions& options) {
-  if (!options.name.empty()) return options.name;
-  const std::filesystem::path path = std::filesystem::absolute(options.answering.model).lexically_normal();
+std::string LastPart(const std::string& of_path) {
+  const std::filesystem::path path = std::filesystem::absolute(of_path).lexically_normal();
   return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
+}
+
+void NameModels(const ServeOptions& options, ServedModel& served) {
+  const std::string& adapter = options.answering.adapter;
+  served.id = options.name.empty() ? LastPart(options.answering.model) : options.name;
+  if (!options.adapter_name.empty() && adapter.empty()) {
+    Throw(ErrorCode::kInvalidArgument, "--adapter-name names an adapter and there is none: give it with --adapter");
+  }
+  if (adapter.empty()) return;
+  served.adapter_id = options.adapter_name.empty() ? LastPart(adapter) : options.adapter_name;
+  if (served.adapter_id == served.id) {
+    Throw(ErrorCode::kInvalidArgument,
+          "the model and its adapter are both called \"{}\": give one another name with --name or --adapter-name",
+          served.id);
+  }
+}
+
+// Without a template that can be used, the server does what needs none.
+void OpenChat(const std::string& model, const Tokenizer& tokenizer, ServedModel& served) {
+  try {
+    auto chat = std::make_shared<ChatTemplate>(ChatTemplate::Load(model));
+    chat->CheckMarks(tokenizer);
+    served.chat = std::move(chat);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound && error.code() != ErrorCode::kInvalidArgument) throw;
+    spdlog::warn("{}; /v1/chat/completions and /v1/answer are off", error.what());
+  }
 }
 
 void OpenLiveDatabase(const ServeOptions& options, size_t num_threads, ServedModel& served) {
@@ -92,24 +120,19 @@ void OpenLiveDatabase(const ServeOptions& options, size_t num_threads, ServedMod
                                                        std::max<size_t>(1, num_threads / 2));
 }
 
-// Without a template or a database the server does what needs none.
+// Without a database the server does what needs none.
 ServedModel OpenServed(ServeOptions& options, ThreadPool& pool, size_t num_threads) {
   AnsweringOptions& answering = options.answering;
   LanguageModel model = OpenLanguageModel(answering.model, answering.int8, pool, answering.adapter);
   ServedModel served;
-  served.id = NameOf(options);
+  NameModels(options, served);
   served.feedback_file = options.feedback;
   served.created =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   served.answer = CompleteAnswerOptions(answering, *model.decoder);
   if (answering.database.db.empty()) served.answer.retrieval = RetrievalMode::kOff;
   if (UsesCrossAttention(served.answer.retrieval)) CheckTakesNeighbours(*model.decoder);
-  try {
-    served.chat = std::make_shared<ChatTemplate>(ChatTemplate::Load(answering.model));
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kNotFound) throw;
-    spdlog::warn("{}; /v1/chat/completions and /v1/answer are off", error.what());
-  }
+  OpenChat(answering.model, *model.tokenizer, served);
   if (!answering.database.db.empty() || !answering.database.encoder.empty()) {
     served.embedder = OpenEmbedder(answering.database);
   }

@@ -123,6 +123,7 @@ ChatTemplate ChatTemplate::Parse(std::string_view source, const std::string& nam
   const std::string text = WithLineFeeds(source);
   ChatTemplate result;
   result.source_ = source;
+  result.named_ = named;
   if (const auto feature = UnknownFeature(text)) ThrowUnknownFeature(named, *feature);
   result.trims_content_ = TrimsContent(text);
   if (Contains(text, "<|im_start|>") && Contains(text, "<|im_end|>")) {
@@ -202,6 +203,18 @@ void ChatTemplate::AppendTokens(const Piece& piece, const Tokenizer& tokenizer, 
           piece.text);
   }
   ids.push_back(*mark);
+}
+
+void ChatTemplate::CheckMarks(const Tokenizer& tokenizer) const {
+  const ChatMessage every_role[] = {{"system", ""}, {"user", ""}, {"assistant", ""}};
+  for (const Piece& piece : Pieces(every_role)) {
+    if (!piece.is_mark || tokenizer.Find(piece.text)) continue;
+    Throw(
+        ErrorCode::kInvalidArgument,
+        "{}: the chat template writes {}, which the tokenizer lacks: give the model the tokenizer that belongs to its "
+        "template",
+        named_, piece.text);
+  }
 }
 
 std::vector<TokenId> ChatTemplate::Render(std::span<const ChatMessage> messages, bool add_generation_prompt,

@@ -35,6 +35,10 @@ class ChatTemplate {
   // `source` is the Jinja text, `named` the file for messages. Throws Error(kInvalidArgument) as Load does.
   static ChatTemplate Parse(std::string_view source, const std::string& named);
 
+  // Throws Error(kInvalidArgument) naming the template's file and the mark when the tokenizer lacks one that
+  // conversations are written with: every Render would fail.
+  void CheckMarks(const Tokenizer& tokenizer) const;
+
   // The tokens of a conversation, ready for the answer when `add_generation_prompt`. Only the template's own marks
   // become special tokens: such text inside a message stays ordinary text. Throws Error(kInvalidArgument) on an unknown
   // role, an empty conversation, a system message that is not the first, or when the tokenizer lacks the marks.
@@ -70,7 +74,7 @@ class ChatTemplate {
   void AppendReply(std::string_view content, std::vector<Piece>& pieces) const;
   static void AppendTokens(const Piece& piece, const Tokenizer& tokenizer, std::vector<TokenId>& ids);
 
-  std::string source_;
+  std::string source_, named_;
   Family family_ = Family::kChatMl;
   bool trims_content_ = false;
   bool begins_with_bos_ = false;               // "<|begin_of_text|>"

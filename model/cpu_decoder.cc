@@ -45,6 +45,14 @@ void CheckTokens(int sequence, std::span<const TokenId> tokens, int64_t vocab_si
   }
 }
 
+std::vector<RowRange> RowsWithoutAdapter(const Pass& pass) {
+  std::vector<RowRange> ranges;
+  for (const PassRun& run : pass) {
+    if (!run.adapted) ranges.push_back({run.row, run.row + std::ssize(run.tokens)});
+  }
+  return ranges;
+}
+
 }  // namespace
 
 CpuDecoder::CpuDecoder(DecoderSource source, WeightPrecision precision, ThreadPool& pool)
@@ -147,7 +155,7 @@ std::vector<Pass> CpuDecoder::SplitIntoPasses(const CpuKvCache& cache, std::span
       int64_t num_logits = 0;
       if (input.logits.value_or(which) == LogitsFor::kAllTokens) num_logits = std::ssize(tokens);
       if (input.logits.value_or(which) == LogitsFor::kLastToken && rest.empty()) num_logits = 1;
-      passes.back().push_back({input.sequence, position, row, tokens, num_logits});
+      passes.back().push_back({input.sequence, position, row, tokens, num_logits, input.adapted});
       row += std::ssize(tokens);
     }
   }
@@ -165,17 +173,18 @@ void CpuDecoder::RunLayers(CpuKvCache& cache, const Pass& pass, ThreadPool& pool
   Reserve(scratch.ffn, num_rows * config().ffn_dim);
   Embed(cache, pass);
   SetAngles(cache, pass);
+  const std::vector<RowRange> plain = RowsWithoutAdapter(pass);
   const Activation activation = FfnActivation(config().ffn);
   for (int64_t i = 0; i < config().num_layers; ++i) {
     const TransformerLayerWeights& layer = weights_.layers[i];
     NormalizeRows(config(), layer.attention_norm, scratch.hidden.data(), num_rows, scratch.normed.data(), pool);
-    layer.qkv.Apply(scratch.normed.data(), num_rows, scratch.qkv.data(), Activation::kNone, pool);
+    layer.qkv.Apply(scratch.normed.data(), num_rows, scratch.qkv.data(), Activation::kNone, pool, plain);
     Attend(cache, pass, i, pool);
-    layer.attention_out.AddTo(scratch.attended.data(), num_rows, scratch.hidden.data(), pool);
+    layer.attention_out.AddTo(scratch.attended.data(), num_rows, scratch.hidden.data(), pool, plain);
     if (chunked_attention_) chunked_attention_->RunLayer(cache, pass, i, pool);
     NormalizeRows(config(), layer.ffn_norm, scratch.hidden.data(), num_rows, scratch.normed.data(), pool);
-    layer.ffn_in.Apply(scratch.normed.data(), num_rows, scratch.ffn.data(), activation, pool);
-    layer.ffn_out.AddTo(scratch.ffn.data(), num_rows, scratch.hidden.data(), pool);
+    layer.ffn_in.Apply(scratch.normed.data(), num_rows, scratch.ffn.data(), activation, pool, plain);
+    layer.ffn_out.AddTo(scratch.ffn.data(), num_rows, scratch.hidden.data(), pool, plain);
   }
 }
 

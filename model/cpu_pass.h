@@ -16,6 +16,7 @@ struct PassRun {
   int64_t row;       // of the pass
   std::span<const TokenId> tokens;
   int64_t num_logits;  // its last tokens, for which logits are wanted
+  bool adapted;        // with the decoder's adapter
 };
 
 // A sequence has at most one run.

@@ -50,6 +50,9 @@ struct SequenceInput {
   int sequence = 0;
   std::span<const TokenId> tokens;
   std::optional<LogitsFor> logits = {};  // instead of the call's
+  // False: as the decoder computes without its adapter. The same for all tokens of a sequence and of those that its
+  // beginning is copied from, since keys and values depend on it.
+  bool adapted = true;
 };
 
 // How weights are held that the file has in 16 or 32 bits. Quantized tensors keep their own bits.
@@ -78,7 +81,8 @@ class Decoder {
   // Appends the inputs to their sequences (each sequence at most once a call; lengths may differ, no padding is
   // computed) and sets `logits` to [rows, vocab_size]: a row for the last token of each input, or for every token,
   // inputs one after the other. A token's logits depend on the tokens and the neighbours before it alone, to the last
-  // bit: not on the other inputs, nor on the calls that its sequence was cut into, nor on the pool. Throws
+  // bit: not on the other inputs (some may be adapted and some not), nor on the calls that its sequence was cut into,
+  // nor on the pool. Throws
   // Error(kInvalidArgument) on a token outside the vocabulary and when a sequence would exceed its capacity; the cache
   // is then unchanged.
   virtual void Forward(KvCache& cache, std::span<const SequenceInput> inputs, LogitsFor which,
@@ -89,7 +93,8 @@ class Decoder {
 void CheckTakesNeighbours(const Decoder& decoder);
 
 // A folder in Hugging Face layout (config.json, model.safetensors or its shards) or a .gguf file.
-// `adapter`: a LoRA adapter's folder in PEFT's layout, applied while it runs (model/packed_linear.h); empty: none.
+// `adapter`: a LoRA adapter's folder in PEFT's layout, applied while it runs (model/packed_linear.h) to the sequences
+// that want it; empty: none.
 // Throws Error(kNotFound, kCorruption, kInvalidArgument) naming file and field.
 std::unique_ptr<Decoder> LoadDecoder(const std::filesystem::path& path, ThreadPool& pool,
                                      WeightPrecision precision = WeightPrecision::kAsStored,

@@ -133,28 +133,37 @@ uint64_t PackedLinear::bytes() const {
   return sum;
 }
 
-void PackedLinear::Apply(const float* x, int64_t num_rows, float* y, Activation activation, ThreadPool& pool) const {
-  Run(x, num_rows, y, {.activation = activation}, pool);
+void PackedLinear::Apply(const float* x, int64_t num_rows, float* y, Activation activation, ThreadPool& pool,
+                         std::span<const RowRange> plain) const {
+  Run(x, num_rows, y, {.activation = activation}, pool, plain);
 }
 
-void PackedLinear::AddTo(const float* x, int64_t num_rows, float* y, ThreadPool& pool) const {
-  Run(x, num_rows, y, {.add_to_output = true}, pool);
+void PackedLinear::AddTo(const float* x, int64_t num_rows, float* y, ThreadPool& pool,
+                         std::span<const RowRange> plain) const {
+  Run(x, num_rows, y, {.add_to_output = true}, pool, plain);
 }
 
-// x Aᵀ Bᵀ, [num_rows, num_outputs()], in the calling thread's buffer.
-const float* PackedLinear::RunUpdate(const float* x, int64_t num_rows, ThreadPool& pool) const {
+// x Aᵀ Bᵀ, [num_rows, num_outputs()], in the calling thread's buffer. Null when no row gets one.
+const float* PackedLinear::RunUpdate(const float* x, int64_t num_rows, ThreadPool& pool,
+                                     std::span<const RowRange> plain) const {
+  int64_t num_plain = 0;
+  for (const RowRange& rows : plain) num_plain += rows.end - rows.begin;
+  if (!update_ || num_plain == num_rows) return nullptr;
   thread_local kernels::ThreadBuffer<float> low_buffer, wide_buffer;
   const int64_t rank = update_->down.num_outputs(), width = num_outputs();
   float* low = low_buffer.Get(num_rows * rank);
   float* wide = wide_buffer.Get(num_rows * width);
   MatMul(x, num_rows, update_->down.num_inputs(), update_->down, low, rank, {}, pool);
   MatMul(low, num_rows, rank, update_->up, wide, width, {}, pool);
+  // To add -0 changes no bit of any number; +0 would make +0 of -0.
+  for (const RowRange& rows : plain) std::fill(wide + rows.begin * width, wide + rows.end * width, -0.0f);
   return wide;
 }
 
-void PackedLinear::Run(const float* x, int64_t num_rows, float* y, Epilogue epilogue, ThreadPool& pool) const {
+void PackedLinear::Run(const float* x, int64_t num_rows, float* y, Epilogue epilogue, ThreadPool& pool,
+                       std::span<const RowRange> plain) const {
   const int64_t width = epilogue.activation == Activation::kSiluGate ? num_outputs() / 2 : num_outputs();
-  const float* update = update_ ? RunUpdate(x, num_rows, pool) : nullptr;
+  const float* update = RunUpdate(x, num_rows, pool, plain);
   int64_t column = 0;
   for (const PackedMatrix& matrix : matrices_) {
     epilogue.bias = bias_.empty() ? nullptr : bias_.data() + column;

@@ -4,7 +4,8 @@
 // An update runs beside its matrix, y = x Wᵀ + (x Aᵀ) Bᵀ, and is not added to the weights: these stay in their file's 4
 // bits, where merged ones would have to be held in 8 (or be rounded to 4 once more). For SmolLM2 in Q4_1 with rank 16
 // on all seven projections that is the difference between 1.1 and 1.5 times the memory that a token reads, and the
-// base's own numbers stay exact.
+// base's own numbers stay exact. It can also be left out for some rows, so that the base and the adapted model run in
+// one pass that reads the weights once.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,11 @@ struct LinearFormat {
   WeightPrecision precision = WeightPrecision::kAsStored;
 };
 
+// Rows [begin, end) of a product.
+struct RowRange {
+  int64_t begin, end;
+};
+
 class PackedLinear {
  public:
   PackedLinear() = default;
@@ -52,13 +58,16 @@ class PackedLinear {
   uint64_t bytes() const;
 
   // y = x Wᵀ + bias, through `activation`; or y += x Wᵀ + bias. Rows lie one after the other: x is
-  // [num_rows, num_inputs], y [num_rows, num_outputs()], half as wide after kSiluGate.
-  void Apply(const float* x, int64_t num_rows, float* y, Activation activation, ThreadPool& pool) const;
-  void AddTo(const float* x, int64_t num_rows, float* y, ThreadPool& pool) const;
+  // [num_rows, num_inputs], y [num_rows, num_outputs()], half as wide after kSiluGate. `plain`: rows that get no
+  // update, without overlap; what they get is to the last bit that of a layer without one.
+  void Apply(const float* x, int64_t num_rows, float* y, Activation activation, ThreadPool& pool,
+             std::span<const RowRange> plain = {}) const;
+  void AddTo(const float* x, int64_t num_rows, float* y, ThreadPool& pool, std::span<const RowRange> plain = {}) const;
 
  private:
-  const float* RunUpdate(const float* x, int64_t num_rows, ThreadPool& pool) const;
-  void Run(const float* x, int64_t num_rows, float* y, Epilogue epilogue, ThreadPool& pool) const;
+  const float* RunUpdate(const float* x, int64_t num_rows, ThreadPool& pool, std::span<const RowRange> plain) const;
+  void Run(const float* x, int64_t num_rows, float* y, Epilogue epilogue, ThreadPool& pool,
+           std::span<const RowRange> plain) const;
 
   std::vector<PackedMatrix> matrices_;  // several only where the file has parts in different formats
   std::vector<float> bias_;             // of all outputs, or empty

@@ -28,6 +28,7 @@ struct EngineRequest {
   uint64_t sample_index = 0;  // tells apart the answers of one request that share a seed
   int top_log_probs = -1;     // alternatives reported with each token; 0: only the chosen one's; -1: none at all
   bool prompt_log_probs = false;
+  bool adapted = true;  // false: from the model without the decoder's adapter
   // As GenerationOptions has them; queries have sequence 0. Called off the engine's thread, beside the decoding of the
   // other requests and for one request at a time; a call that is under way when its request is cancelled ends later.
   RetrieveFunction retrieve = {};

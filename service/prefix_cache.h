@@ -23,12 +23,13 @@ class PrefixCache {
     int sequence = -1;
     int64_t length = 0;  // tokens that it and the prompt begin with
   };
-  // The kept sequence that has the most in common with `prompt`; it now is the most recently used one.
-  Match Find(std::span<const TokenId> prompt);
+  // The kept sequence that has the most in common with `prompt`; it now is the most recently used one. Sequences that
+  // were computed with the decoder's adapter and those without (SequenceInput::adapted) have nothing in common.
+  Match Find(std::span<const TokenId> prompt, bool adapted);
 
   // Takes over `sequence`, whose tokens are `tokens`. The least recently used ones go until there is room; one that
   // another holds already, or that is too long, is removed from the cache at once.
-  void Keep(int sequence, std::vector<TokenId> tokens);
+  void Keep(int sequence, std::vector<TokenId> tokens, bool adapted);
 
   int64_t num_tokens() const { return num_tokens_; }
 
@@ -36,6 +37,11 @@ class PrefixCache {
   struct Entry {
     int sequence;
     std::vector<TokenId> tokens;
+    bool adapted;
+
+    int64_t InCommon(std::span<const TokenId> others, bool others_adapted) const {
+      return adapted == others_adapted ? CommonPrefix(tokens, others) : 0;
+    }
   };
   void Drop(std::list<Entry>::iterator entry);
 

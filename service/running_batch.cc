@@ -100,9 +100,9 @@ void RunningBatch::PlanPrefill(const Task& task, int64_t most) {
 void RunningBatch::CopyPrefix(EngineTask& task) {
   if (task.request.retrieve || task.request.prompt_log_probs) return;
   const auto prompt = std::span(task.sequence.context()).first(std::max<int64_t>(task.prefill_tokens() - 1, 0));
-  PrefixCache::Match best = prefixes_.Find(prompt);
+  PrefixCache::Match best = prefixes_.Find(prompt, task.request.adapted);
   for (const Task& other : tasks_) {
-    if (other->slot < 0 || other->request.retrieve) continue;
+    if (other->slot < 0 || other->request.retrieve || other->request.adapted != task.request.adapted) continue;
     const auto computed = std::span(other->sequence.context()).first(cache_->length(other->slot));
     const int64_t length = CommonPrefix(computed, prompt);
     if (length > best.length) best = {other->slot, length};
@@ -118,7 +118,8 @@ bool RunningBatch::Forward() {
   std::vector<SequenceInput> inputs;
   for (const Share& share : shares_) {
     // A prompt of one token, of which nothing but itself is asked.
-    if (!share.tokens.empty()) inputs.push_back({share.task->slot, share.tokens, share.logits});
+    if (!share.tokens.empty())
+      inputs.push_back({share.task->slot, share.tokens, share.logits, share.task->request.adapted});
   }
   try {
     decoder_.Forward(*cache_, inputs, LogitsFor::kNone, logits_, pool_);
@@ -236,7 +237,7 @@ void RunningBatch::Release(EngineTask& task) {
     cache_->Remove(task.slot);
   } else {
     const std::vector<TokenId>& context = task.sequence.context();
-    prefixes_.Keep(task.slot, {context.begin(), context.begin() + length});
+    prefixes_.Keep(task.slot, {context.begin(), context.begin() + length}, task.request.adapted);
   }
   task.slot = -1;
   taken_tokens_ -= task.max_tokens();

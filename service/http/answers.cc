@@ -28,6 +28,7 @@ double MillisecondsSince(Clock::time_point begin) {
 }
 
 struct Call {
+  NamedModel model;
   std::string question;
   AnswerOptions options;
   bool stream = false;
@@ -37,11 +38,16 @@ Call ReadCall(const ServiceContext& context, const HttpRequest& http) {
   const nlohmann::json body = ParseBody(http, context.limits.json_depth);
   const BodyFields fields(body);
   const ServedModel& model = context.model;
-  CheckModelName(fields.Text("model", ""), model);
-  if (!model.chat) throw RequestError(404, "the model has no chat template, so it does not answer questions");
-  Call call{
-      .question = fields.RequiredText("question"), .options = model.answer, .stream = fields.Bool("stream", false)};
+  NamedModel named = ReadModel(fields, model);
+  if (!model.chat)
+    throw RequestError(404, "the model has no chat template that can be used: it does not answer questions");
+  Call call{.model = std::move(named),
+            .question = fields.RequiredText("question"),
+            .options = model.answer,
+            .stream = fields.Bool("stream", false)};
   if (call.question.find_first_not_of(" \t\r\n") == std::string::npos) RefuseField("question", "the question is empty");
+  // The base was not trained to answer from passages.
+  if (!call.model.adapted) call.options.prompt_form = PromptForm::kWorkedExamples;
   call.options.max_new_tokens = fields.Int("max_tokens", model.answer.max_new_tokens, 1, kMostAnswerTokens);
   call.options.sampling = ReadSampling(fields, 0);
   RetrievalFields retrieval = ReadRetrieval(fields, model);
@@ -109,6 +115,7 @@ class Answering {
                           .stop_tokens = generation.stop_tokens,
                           .stop_strings = generation.stop_strings,
                           .sampling = generation.sampling,
+                          .adapted = call_.model.adapted,
                           .retrieval_step = generation.retrieval_step};
     if (generation.retrieve) {
       request.retrieve = [shared = shared_, retrieve = generation.retrieve](std::span<const RetrievalQuery> queries) {
@@ -150,7 +157,7 @@ class Answering {
     json.update(
         {{"id", id_},
          {"question", call_.question},
-         {"model", context_.model.id},
+         {"model", call_.model.id},
          {"retrieval", {{"mode", ModeName(call_.options.retrieval)}, {"k", call_.options.search.k}}},
          {"timing_ms",
           {{"retrieve", retrieve_ms_}, {"first_token", first_token_ms_}, {"total", MillisecondsSince(begin_)}}}});

@@ -22,6 +22,7 @@ constexpr int64_t kMostTop = 20;  // OpenAI's
 constexpr size_t kMostMessages = 10000;
 
 struct Call {
+  NamedModel model;
   std::vector<ChatMessage> messages;
   EngineRequest request;
   StreamFields stream;
@@ -64,11 +65,12 @@ std::vector<ChatMessage> ReadMessages(const BodyFields& call) {
 Call ReadCall(const ServiceContext& context, const HttpRequest& http) {
   const nlohmann::json body = ParseBody(http, context.limits.json_depth);
   const BodyFields fields(body);
-  CheckModelName(fields.Text("model", ""), context.model);
-  if (!context.model.chat) throw RequestError(404, "the model has no chat template: use /v1/completions");
   Call call;
+  call.model = ReadModel(fields, context.model);
+  if (!context.model.chat)
+    throw RequestError(404, "the model has no chat template that can be used: use /v1/completions");
   call.messages = ReadMessages(fields);
-  call.request = ReadGeneration(fields, context.model);
+  call.request = ReadGeneration(fields, call.model, context.model);
   call.stream = ReadStreamFields(fields);
   call.n = ReadN(fields);
   const int64_t max_tokens = fields.Int("max_tokens", kMostTokens, 1, kMostTokens);
@@ -149,7 +151,7 @@ class Chat {
  public:
   Chat(ServiceContext& context, Exchange& exchange, const asio::any_io_executor& executor)
       : context_(context), exchange_(exchange), sequences_(context, executor, "messages") {
-    head_ = {{"id", NewId("chatcmpl")}, {"created", UnixSeconds()}, {"model", context.model.id}};
+    head_ = {{"id", NewId("chatcmpl")}, {"created", UnixSeconds()}};
   }
 
   asio::awaitable<void> Run() {
@@ -158,6 +160,7 @@ class Chat {
       Submit();
     };
     co_await OnWorker(context_.workers, begin);
+    head_["model"] = call_.model.id;
     head_["object"] = call_.stream.stream ? "chat.completion.chunk" : "chat.completion";
     if (call_.stream.stream) {
       co_await Stream();

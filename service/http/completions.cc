@@ -27,6 +27,7 @@ struct Prompt {
 };
 
 struct Call {
+  NamedModel model;
   std::vector<Prompt> prompts;
   EngineRequest request;  // of each, without the prompt
   StreamFields stream;
@@ -79,10 +80,10 @@ std::vector<Prompt> ReadPrompts(const BodyFields& fields, const Tokenizer& token
 Call ReadCall(const ServiceContext& context, const HttpRequest& http) {
   const nlohmann::json body = ParseBody(http, context.limits.json_depth);
   const BodyFields fields(body);
-  CheckModelName(fields.Text("model", ""), context.model);
-  if (!fields.Text("suffix", "").empty()) RefuseField("suffix", "suffix is not supported: leave it out");
   Call call;
-  call.request = ReadGeneration(fields, context.model);
+  call.model = ReadModel(fields, context.model);
+  if (!fields.Text("suffix", "").empty()) RefuseField("suffix", "suffix is not supported: leave it out");
+  call.request = ReadGeneration(fields, call.model, context.model);
   call.stream = ReadStreamFields(fields);
   call.n = ReadN(fields);
   call.echo = fields.Bool("echo", false);
@@ -152,8 +153,7 @@ class Completion {
  public:
   Completion(ServiceContext& context, Exchange& exchange, const asio::any_io_executor& executor)
       : context_(context), exchange_(exchange), sequences_(context, executor, "prompt") {
-    head_ = {
-        {"id", NewId("cmpl")}, {"object", "text_completion"}, {"created", UnixSeconds()}, {"model", context.model.id}};
+    head_ = {{"id", NewId("cmpl")}, {"object", "text_completion"}, {"created", UnixSeconds()}};
   }
 
   asio::awaitable<void> Run() {
@@ -162,6 +162,7 @@ class Completion {
       choices_ = Submit(context_, call_, sequences_);
     };
     co_await OnWorker(context_.workers, begin);
+    head_["model"] = call_.model.id;
     if (call_.echo) {
       for (Choice& choice : choices_) choice.text = choice.prompt->text;
     }

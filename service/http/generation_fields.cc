@@ -56,8 +56,9 @@ SamplingOptions ReadSampling(const BodyFields& fields, double default_temperatur
   return sampling;
 }
 
-EngineRequest ReadGeneration(const BodyFields& fields, const ServedModel& model) {
+EngineRequest ReadGeneration(const BodyFields& fields, const NamedModel& named, const ServedModel& model) {
   EngineRequest request;
+  request.adapted = named.adapted;
   request.sampling = ReadSampling(fields, 1);
   request.stop_strings = fields.Texts("stop", kMostStops);
   std::erase(request.stop_strings, "");

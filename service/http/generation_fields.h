@@ -4,6 +4,7 @@
 #include "model/chat_template.h"
 #include "service/engine.h"
 #include "service/http/body_fields.h"
+#include "service/http/model_info.h"
 #include "service/http/server.h"
 
 namespace retro {
@@ -18,8 +19,9 @@ StreamFields ReadStreamFields(const BodyFields& fields);
 // also on penalties that are not supported.
 SamplingOptions ReadSampling(const BodyFields& fields, double default_temperature);
 
-// Of a prompt, with stop strings, sampling and the stop tokens of the model (none with "ignore_eos").
-EngineRequest ReadGeneration(const BodyFields& fields, const ServedModel& model);
+// Of a prompt, with stop strings, sampling and the stop tokens of the model (none with "ignore_eos"), for the model
+// that the request names.
+EngineRequest ReadGeneration(const BodyFields& fields, const NamedModel& named, const ServedModel& model);
 
 // 1 to 128.
 int64_t ReadN(const BodyFields& fields);

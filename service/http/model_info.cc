@@ -4,17 +4,31 @@
 
 namespace retro {
 
-nlohmann::json ModelInfo(const ServedModel& model) {
+NamedModel ModelNamed(const std::string& name, const ServedModel& model) {
+  const bool has_adapter = !model.adapter_id.empty();
+  if (has_adapter && (name.empty() || name == model.adapter_id)) return {.id = model.adapter_id, .adapted = true};
+  if (name.empty() || name == model.id) return {.id = model.id};
+  throw RequestError(404, "model", "model_not_found",
+                     fmt::format("the model \"{}\" is not here; \"{}\"{} is", name, model.id,
+                                 has_adapter ? fmt::format(" or \"{}\"", model.adapter_id) : ""));
+}
+
+NamedModel ReadModel(const BodyFields& fields, const ServedModel& model) {
+  return ModelNamed(fields.Text("model", ""), model);
+}
+
+nlohmann::json ModelInfo(const NamedModel& named, const ServedModel& model) {
   const DecoderConfig& config = model.engine->decoder().config();
   const auto database = model.database();
   const nlohmann::json counts = database ? database->manifest().counts : nlohmann::json::object();
   nlohmann::json modes = nlohmann::json::array({"off"});
   if (database) modes.push_back("prompt");
   if (database && config.retro) modes.insert(modes.end(), {"cca", "both"});
-  return {{"id", model.id},
+  return {{"id", named.id},
           {"object", "model"},
           {"created", model.created},
           {"owned_by", "retro"},
+          {"parent", named.adapted ? nlohmann::json(model.id) : nlohmann::json()},
           {"max_model_len", config.context_len},
           {"retrieval",
            {{"modes", std::move(modes)},
@@ -24,9 +38,10 @@ nlohmann::json ModelInfo(const ServedModel& model) {
             {"writable", model.editor != nullptr}}}};
 }
 
-void CheckModelName(const std::string& name, const ServedModel& model) {
-  if (name.empty() || name == model.id) return;
-  throw RequestError(404, fmt::format("the model \"{}\" is not here; \"{}\" is", name, model.id));
+nlohmann::json ModelList(const ServedModel& model) {
+  nlohmann::json list = nlohmann::json::array({ModelInfo(ModelNamed(model.id, model), model)});
+  if (!model.adapter_id.empty()) list.push_back(ModelInfo(ModelNamed(model.adapter_id, model), model));
+  return {{"object", "list"}, {"data", std::move(list)}};
 }
 
 }  // namespace retro

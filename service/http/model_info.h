@@ -1,17 +1,29 @@
-// What clients are told of the model, and whether a request means it.
+// What clients are told of the models, and which of them a request means.
 #pragma once
 
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "service/http/body_fields.h"
 #include "service/http/server.h"
 
 namespace retro {
 
-// OpenAI's model object, with the context's length and what retrieval can do.
-nlohmann::json ModelInfo(const ServedModel& model);
+// One of the names that a server answers to.
+struct NamedModel {
+  std::string id;
+  bool adapted = false;  // with the adapter
+};
 
-// Throws RequestError(404) when a request names a model that is not here. Empty: the one that is.
-void CheckModelName(const std::string& name, const ServedModel& model);
+// The one that a request names; of one that names none, the adapted one where there is an adapter. Throws
+// RequestError(404) on a name that is not here.
+NamedModel ModelNamed(const std::string& name, const ServedModel& model);
+// The same for the field "model".
+NamedModel ReadModel(const BodyFields& fields, const ServedModel& model);
+
+// OpenAI's model objects, with the context's length and what retrieval can do. An adapter's has the base as its
+// "parent" (as vLLM lists them).
+nlohmann::json ModelInfo(const NamedModel& named, const ServedModel& model);
+nlohmann::json ModelList(const ServedModel& model);  // the base first
 
 }  // namespace retro

@@ -10,13 +10,13 @@ namespace retro {
 namespace asio = boost::asio;
 
 asio::awaitable<void> HandleModels(ServiceContext& context, Exchange& exchange) {
-  const nlohmann::json json = {{"object", "list"}, {"data", nlohmann::json::array({ModelInfo(context.model)})}};
+  const nlohmann::json json = ModelList(context.model);
   co_await SendJson(exchange, json);
 }
 
 asio::awaitable<void> HandleModel(ServiceContext& context, Exchange& exchange) {
-  CheckModelName(exchange.request().path.back(), context.model);
-  const nlohmann::json json = ModelInfo(context.model);
+  const NamedModel named = ModelNamed(exchange.request().path.back(), context.model);
+  const nlohmann::json json = ModelInfo(named, context.model);
   co_await SendJson(exchange, json);
 }
 

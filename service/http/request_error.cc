@@ -61,7 +61,8 @@ ErrorAnswer DescribeError(const std::exception_ptr& error, const std::string& re
   } catch (const RequestError& request_error) {
     const int status = request_error.status() != 0 ? request_error.status() : StatusOf(request_error.code());
     const std::string_view code = status == 400 ? "invalid_value" : TypeOf(status);
-    return Describe(status, request_error.what(), request_error.param(), code);
+    const std::string& name = request_error.name();
+    return Describe(status, request_error.what(), request_error.param(), name.empty() ? code : name);
   } catch (const Error& ours) {
     const int status = StatusOf(ours.code());
     if (status == 500) return DescribeOurs(ours.what(), request_id);

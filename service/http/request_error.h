@@ -18,12 +18,16 @@ class RequestError : public Error {
   RequestError(const std::string& param, const std::string& message)
       : Error(ErrorCode::kInvalidArgument, message), param_(param) {}
   RequestError(int status, const std::string& message) : Error(ErrorCode::kUnavailable, message), status_(status) {}
+  // One that OpenAI's API has a name of its own for.
+  RequestError(int status, const std::string& param, const std::string& name, const std::string& message)
+      : Error(ErrorCode::kUnavailable, message), param_(param), name_(name), status_(status) {}
 
   const std::string& param() const { return param_; }  // empty: none
+  const std::string& name() const { return name_; }    // empty: that of the status
   int status() const { return status_; }               // 0: what the code says
 
  private:
-  std::string param_;
+  std::string param_, name_;
   int status_ = 0;
 };
 

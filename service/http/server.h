@@ -18,6 +18,8 @@ namespace retro {
 // What is served. `chat`, `embedder` and the database may be null: what needs them says that it is not there.
 struct ServedModel {
   std::string id;  // the name that clients know it by
+  // The name of the engine's decoder with its adapter, `id` then being the one without; empty: it has none.
+  std::string adapter_id = {};
   std::shared_ptr<Engine> engine;
   std::shared_ptr<const ChatTemplate> chat;
   std::shared_ptr<const Embedder> embedder;
@@ -25,7 +27,8 @@ struct ServedModel {
   std::function<std::shared_ptr<const RetrievalDatabase>()> database = [] { return nullptr; };
   // Changes what `database` gives from then on; null: documents cannot be changed.
   std::shared_ptr<DatabaseEditor> editor = nullptr;
-  AnswerOptions answer = {};       // defaults of /v1/answer; retrieval is what suits the model
+  // Defaults of /v1/answer: retrieval is what suits the model, the prompt's form what suits it with its adapter.
+  AnswerOptions answer = {};
   std::string feedback_file = {};  // JSON lines that /v1/feedback appends to; empty: feedback is refused
   int64_t created = 0;             // seconds since 1970
 };

@@ -15,7 +15,7 @@ namespace asio = boost::asio;
 nlohmann::json Tokenize(const ServiceContext& context, const HttpRequest& request) {
   const nlohmann::json body = ParseBody(request, context.limits.json_depth);
   const BodyFields fields(body);
-  CheckModelName(fields.Text("model", ""), context.model);
+  ReadModel(fields, context.model);
   const Tokenizer& tokenizer = context.model.engine->tokenizer();
   const EncodeOptions options{.parse_special = true, .add_special = fields.Bool("add_special_tokens", true)};
   const std::vector<TokenId> tokens = tokenizer.Encode(fields.RequiredText("prompt"), options);
@@ -33,7 +33,7 @@ nlohmann::json Tokenize(const ServiceContext& context, const HttpRequest& reques
 nlohmann::json Detokenize(const ServiceContext& context, const HttpRequest& request) {
   const nlohmann::json body = ParseBody(request, context.limits.json_depth);
   const BodyFields fields(body);
-  CheckModelName(fields.Text("model", ""), context.model);
+  ReadModel(fields, context.model);
   const nlohmann::json* tokens = fields.Find("tokens");
   if (tokens == nullptr) RefuseField("tokens", "tokens is missing: it must be a list of token ids");
   const Tokenizer& tokenizer = context.model.engine->tokenizer();

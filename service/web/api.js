@@ -23,11 +23,14 @@ export class Api {
     this.askForKey = askForKey;
   }
 
-  /** @returns {Promise<import("./types.js").ModelInfo>} */
+  /**
+   * The model that answers questions: with its adapter where there is one.
+   * @returns {Promise<import("./types.js").ModelInfo>}
+   */
   async model() {
     const { data } = await this.#json("v1/models");
     if (!data?.length) throw new ApiError("The server serves no model.", { status: 200 });
-    return data[0];
+    return data.find(({ parent }) => parent) ?? data[0];
   }
 
   /** @returns {Promise<{title: string, chunks: import("./types.js").Passage[]}>} */

@@ -70,8 +70,11 @@ TEST(ChatTemplate, AnExampleBeginsWithThePromptThatGenerationSeesAndEndsWithTheT
 TEST(ChatTemplate, ATokenizerWithoutTheMarksIsRefused) {
   const auto wordpiece = LoadTokenizer(std::filesystem::path(RETRO_DEPS_DIR) / "models/all-MiniLM-L6-v2");
   const std::vector<ChatMessage> hi = {{"user", "Hi"}};
-  EXPECT_ERROR(ChatTemplate::Parse(kChatMl, "t").Render(hi, true, *wordpiece), ErrorCode::kInvalidArgument,
-               "<|im_start|>");
+  const ChatTemplate chat = ChatTemplate::Parse(kChatMl, "folder/chat_template.jinja");
+  EXPECT_ERROR(chat.Render(hi, true, *wordpiece), ErrorCode::kInvalidArgument, "<|im_start|>");
+  EXPECT_ERROR(chat.CheckMarks(*wordpiece), ErrorCode::kInvalidArgument,
+               "folder/chat_template.jinja: the chat template writes <|im_start|>");
+  chat.CheckMarks(*LoadTokenizer(kSmolLm));
 }
 
 TEST(ChatTemplate, AConversationMustBePlausible) {

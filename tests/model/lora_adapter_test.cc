@@ -65,6 +65,29 @@ TEST_P(LoraGolden, ItIsNotTheBaseAlone) {
   EXPECT_GT(worst, 0.5f);
 }
 
+TEST_P(LoraGolden, SequencesWithItAndWithoutShareAPassToTheLastBit) {
+  for (const WeightPrecision precision : {WeightPrecision::kAsStored, WeightPrecision::kInt8}) {
+    const auto adapted = LoadDecoder(base_, pool_, precision, adapter_), base = LoadDecoder(base_, pool_, precision);
+    const auto with = LogitsOfAll(*adapted, sequences_, pool_), without = LogitsOfAll(*base, sequences_, pool_);
+    for (const size_t first_plain : {0, 1}) {
+      const auto cache = adapted->NewCache(static_cast<int>(sequences_.size()), adapted->config().context_len);
+      std::vector<SequenceInput> inputs;
+      std::vector<float> expected, logits;
+      size_t row = 0;
+      for (size_t i = 0; i < sequences_.size(); ++i) {
+        const bool plain = i % 2 == first_plain;
+        inputs.push_back({.sequence = static_cast<int>(i), .tokens = sequences_[i], .adapted = !plain});
+        const size_t count = sequences_[i].size() * base->config().vocab_size;
+        const auto& rows = plain ? without : with;
+        expected.insert(expected.end(), rows.begin() + row, rows.begin() + row + count);
+        row += count;
+      }
+      adapted->Forward(*cache, inputs, LogitsFor::kAllTokens, logits, pool_);
+      EXPECT_EQ(logits, expected);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Adapters, LoraGolden,
                          testing::Values(AdapterCase{"gpt2", "gpt2"}, AdapterCase{"llama", "llama/gqa"},
                                          AdapterCase{"llama_one_layer", "llama/gqa"}),

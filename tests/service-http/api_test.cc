@@ -287,6 +287,17 @@ TEST(Chat, NamesWhatIsWrongWithMessages) {
   EXPECT_EQ(ErrorParam(reply), "messages[0].content");
 }
 
+TEST(Chat, WithoutATemplateIsNotThereAndTheRestIs) {
+  ToyService service;
+  service.has_chat = false;
+  service.Start();
+  const ClientReply reply = service.Post("/v1/chat/completions", Chat());
+  EXPECT_EQ(reply.status, 404);
+  EXPECT_THAT(reply.body, HasSubstr("no chat template that can be used: use /v1/completions"));
+  EXPECT_EQ(service.Post("/v1/answer", {{"question", "Who?"}}).status, 404);
+  EXPECT_EQ(service.Post("/v1/completions", Completion("a>")).status, 200);
+}
+
 TEST(Chat, CitesPassagesInOpenAisForm) {
   ToyService service;
   service.AddDatabase();

@@ -64,11 +64,15 @@ class ChatTokenizer final : public Tokenizer {
 // token has a logit of 10, and every other one a small one of its own. Can be held: then every pass waits.
 class ScriptedDecoder final : public Decoder {
  public:
-  explicit ScriptedDecoder(std::string script, int64_t context_len = 4000) : script_(std::move(script)) {
+  explicit ScriptedDecoder(std::string script, int64_t context_len = 4000)
+      : script_(std::move(script)), base_script_(script_) {
     config_.family = "scripted";
     config_.vocab_size = ChatTokenizer::kVocabSize;
     config_.context_len = context_len;
   }
+
+  // What it writes as the base of an adapter.
+  void SetBaseScript(std::string script) { base_script_ = std::move(script); }
 
   void Hold() { Set(true); }
   void Release() { Set(false); }
@@ -99,22 +103,24 @@ class ScriptedDecoder final : public Decoder {
         tokens.push_back(input.tokens[i]);
         const bool last = i + 1 == input.tokens.size();
         if (wanted == LogitsFor::kNone || (wanted == LogitsFor::kLastToken && !last)) continue;
-        const std::vector<float> row = Logits(tokens);
+        const std::vector<float> row = Logits(tokens, input.adapted ? script_ : base_script_);
         logits.insert(logits.end(), row.begin(), row.end());
       }
     }
   }
 
-  std::vector<float> Logits(std::span<const TokenId> tokens) const {
+  std::vector<float> Logits(std::span<const TokenId> tokens) const { return Logits(tokens, script_); }
+
+ private:
+  static std::vector<float> Logits(std::span<const TokenId> tokens, const std::string& script) {
     std::vector<float> row(ChatTokenizer::kVocabSize);
     for (size_t i = 0; i < row.size(); ++i) row[i] = static_cast<float>((i * 7 + tokens.size()) % 31) / 31;
     size_t written = 0;
     while (written < tokens.size() && !IsMark(tokens[tokens.size() - 1 - written])) ++written;
-    row[written < script_.size() ? static_cast<unsigned char>(script_[written]) : ChatTokenizer::kEos] = 10;
+    row[written < script.size() ? static_cast<unsigned char>(script[written]) : ChatTokenizer::kEos] = 10;
     return row;
   }
 
- private:
   static bool IsMark(TokenId token) { return token == '>' || token == '\n'; }
   void Set(bool held) {
     const std::lock_guard lock(mutex_);
@@ -130,7 +136,7 @@ class ScriptedDecoder final : public Decoder {
     --num_held_;
   }
 
-  std::string script_;
+  std::string script_, base_script_;
   DecoderConfig config_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
@@ -163,13 +169,15 @@ struct ToyService {
     engine = std::make_shared<Engine>(other_decoder ? other_decoder : decoder, tokenizer, limits, 1);
     ServedModel model;
     model.id = "toy";
+    model.adapter_id = adapter_id;
     model.engine = engine;
-    model.chat = std::make_shared<ChatTemplate>(ChatTemplate::Parse(kChatMl, "test"));
+    if (has_chat) model.chat = std::make_shared<ChatTemplate>(ChatTemplate::Parse(kChatMl, "test"));
     model.embedder = embedder;
     model.database = [database = database, live = live] { return live ? live->Current() : database; };
     model.editor = editor;
     model.answer.retrieval = model.database() ? RetrievalMode::kPrompt : RetrievalMode::kOff;
     model.answer.threshold = -1;
+    if (!adapter_id.empty()) model.answer.prompt_form = PromptForm::kPlain;
     model.feedback_file = (folder / "feedback.jsonl").string();
     server = std::make_unique<HttpServer>(options, std::move(model));
     return *server;
@@ -189,6 +197,8 @@ struct ToyService {
   TempDir folder;
   HttpOptions options;
   EngineLimits limits;
+  std::string adapter_id;
+  bool has_chat = true;
   std::shared_ptr<ScriptedDecoder> decoder;
   std::shared_ptr<const Decoder> other_decoder;  // instead, where a test needs one
   std::shared_ptr<const Embedder> embedder;

@@ -18,6 +18,7 @@ struct Case {
   const char* base;
   WeightPrecision precision;
   bool retro;
+  const char* adapter = nullptr;  // which half of the requests want
 };
 
 class EngineBatch : public testing::TestWithParam<Case> {
@@ -28,7 +29,10 @@ class EngineBatch : public testing::TestWithParam<Case> {
       WriteRetroCheckpoint(model, folder_.path(), SmallRetroConfig());
       model = folder_.path();
     }
-    decoder_ = LoadDecoder(model, pool_, GetParam().precision);
+    base_ = decoder_ = LoadDecoder(model, pool_, GetParam().precision);
+    if (GetParam().adapter != nullptr) {
+      decoder_ = LoadDecoder(model, pool_, GetParam().precision, GoldenFolder("lora") / GetParam().adapter);
+    }
     for (auto& prefix : prefixes_) prefix = Tokens(17 + random_() % 8);
   }
 
@@ -66,6 +70,7 @@ class EngineBatch : public testing::TestWithParam<Case> {
     if (random_() % 3 == 0) request.sampling.repetition_penalty = 1.2f;
     request.top_log_probs = static_cast<int>(random_() % 4);
     request.prompt_log_probs = random_() % 5 == 0;
+    if (GetParam().adapter != nullptr) request.adapted = random_() % 2 == 0;
     if (GetParam().retro && random_() % 2 == 0) {
       request.retrieve = Neighbours();
       request.retrieval_step = static_cast<int64_t>(random_() % 9);
@@ -74,7 +79,8 @@ class EngineBatch : public testing::TestWithParam<Case> {
   }
 
   void ExpectAsAlone(const EngineRequest& request, const Told& told) {
-    const Generation expected = Generate(*decoder_, *tokenizer_, std::vector<std::vector<TokenId>>{request.prompt},
+    const Decoder& decoder = request.adapted ? *decoder_ : *base_;
+    const Generation expected = Generate(decoder, *tokenizer_, std::vector<std::vector<TokenId>>{request.prompt},
                                          {.max_new_tokens = request.max_new_tokens,
                                           .stop_tokens = request.stop_tokens,
                                           .stop_strings = request.stop_strings,
@@ -89,11 +95,11 @@ class EngineBatch : public testing::TestWithParam<Case> {
     EXPECT_EQ(told.log_probs, expected.log_probs);
     EXPECT_EQ(told.text, expected.text);
     EXPECT_EQ(told.finish_reason, expected.finish_reason);
-    if (request.prompt_log_probs && !request.retrieve) ExpectScores(request.prompt, told.prompt);
+    if (request.prompt_log_probs && !request.retrieve) ExpectScores(decoder, request.prompt, told.prompt);
   }
 
-  void ExpectScores(const std::vector<TokenId>& prompt, const std::vector<TokenLogProb>& told) {
-    const TokenScores scores = ScoreTokens(*decoder_, prompt, {}, pool_);
+  void ExpectScores(const Decoder& decoder, const std::vector<TokenId>& prompt, const std::vector<TokenLogProb>& told) {
+    const TokenScores scores = ScoreTokens(decoder, prompt, {}, pool_);
     ASSERT_EQ(told.size(), prompt.size());
     for (size_t i = 1; i < prompt.size(); ++i) {
       EXPECT_EQ(told[i].token, prompt[i]);
@@ -106,7 +112,7 @@ class EngineBatch : public testing::TestWithParam<Case> {
   TempDir folder_;
   ThreadPool pool_{1};
   std::mt19937 random_{11};
-  std::shared_ptr<const Decoder> decoder_;
+  std::shared_ptr<const Decoder> decoder_, base_;  // base_: without the adapter
   std::shared_ptr<ToyTokenizer> tokenizer_ = std::make_shared<ToyTokenizer>();
   std::vector<TokenId> prefixes_[3];
 };
@@ -150,14 +156,20 @@ INSTANTIATE_TEST_SUITE_P(Networks, EngineBatch,
                                          Case{"llama/gqa", WeightPrecision::kAsStored, false},
                                          Case{"llama/gqa", WeightPrecision::kInt8, false},
                                          Case{"llama/gqa", WeightPrecision::kAsStored, true},
-                                         Case{"gpt2", WeightPrecision::kInt8, true}),
+                                         Case{"gpt2", WeightPrecision::kInt8, true},
+                                         Case{"llama/gqa", WeightPrecision::kAsStored, false, "llama"},
+                                         Case{"llama/gqa", WeightPrecision::kInt8, true, "llama"},
+                                         Case{"gpt2", WeightPrecision::kAsStored, false, "gpt2"}),
                          [](const auto& info) { return "Case" + std::to_string(info.index); });
 
-// Weights of 4 bits, heads that share keys, and prompts beyond one block of attention.
+// Weights of 4 bits, heads that share keys, prompts beyond one block of attention, and the adapter that is shipped.
 TEST(EngineSmolLm2, RequestsTogetherGetWhatTheyGetAlone) {
   ThreadPool pool(2);
-  const std::shared_ptr<const Decoder> decoder = LoadDecoder(
-      std::filesystem::path(RETRO_DEPS_DIR) / "models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf", pool);
+  const auto model =
+      std::filesystem::path(RETRO_DEPS_DIR) / "models/SmolLM2-135M-Instruct/SmolLM2-135M-Instruct.Q4_1.gguf";
+  const auto adapter = std::filesystem::path(RETRO_SOURCE_DIR) / "models/grounded-answers-smollm2-135m";
+  const auto base = LoadDecoder(model, pool);
+  const std::shared_ptr<const Decoder> decoder = LoadDecoder(model, pool, WeightPrecision::kAsStored, adapter);
   const auto tokenizer = std::make_shared<ToyTokenizer>();
   Engine engine(decoder, tokenizer, {.prefill_slice = 50}, 2);
   std::mt19937 random(5);
@@ -171,12 +183,14 @@ TEST(EngineSmolLm2, RequestsTogetherGetWhatTheyGetAlone) {
     if (i > 4) requests[i].prompt = requests[i - 1].prompt;
     requests[i].max_new_tokens = 6;
     requests[i].top_log_probs = 0;
+    requests[i].adapted = i % 3 != 0;
     if (i % 2 == 0) requests[i].sampling = {.temperature = 1, .top_k = 40, .seed = i};
     asked.push_back(std::make_unique<Asked>(engine, requests[i]));
   }
   for (size_t i = 0; i < requests.size(); ++i) {
     const EngineRequest& request = requests[i];
-    const Generation expected = Generate(*decoder, *tokenizer, std::vector<std::vector<TokenId>>{request.prompt},
+    const Decoder& alone = request.adapted ? *decoder : *base;
+    const Generation expected = Generate(alone, *tokenizer, std::vector<std::vector<TokenId>>{request.prompt},
                                          {.max_new_tokens = 6, .sampling = request.sampling, .log_probs = true}, pool)
                                     .front();
     EXPECT_EQ(asked[i]->Wait().tokens, expected.tokens);

@@ -108,12 +108,15 @@ def passes_sizes(client, _):
     return statuses == [400, 413], f"a prompt of 1.5 MB (longer than the context), one of 2.5 MB: {statuses}"
 
 
-def passes_refusals(client, _):
-    connections = [client.begin("/v1/completions", {**LONG, "max_tokens": 64}) for _ in range(2 * MOST_REQUESTS)]
-    replies = [connection.getresponse() for connection in connections]
-    refused = [reply for reply in replies if reply.status == 503]
-    good = refused and all(reply.status in (200, 503) for reply in replies) and all(reply.headers["Retry-After"] for reply in refused)
-    return good, f"{len(replies)} at once: {len(refused)} got 503"
+def passes_refusals(status):
+    def check(client, _):
+        connections = [client.begin("/v1/completions", {**LONG, "max_tokens": 64}) for _ in range(2 * MOST_REQUESTS)]
+        replies = [connection.getresponse() for connection in connections]
+        refused = [reply for reply in replies if reply.status == status]
+        waits = {reply.headers["Retry-After"] for reply in refused}
+        good = refused and None not in waits and all(reply.status in (200, status) for reply in replies)
+        return good, f"{len(replies)} at once: {len(refused)} got {status}, Retry-After {', '.join(map(str, waits))}"
+    return check
 
 
 def keeps_connections(client, _):
@@ -128,26 +131,27 @@ def keeps_connections(client, _):
     return len(sockets) == 1 and "default-src 'none'" in page.headers["Content-Security-Policy"], "the page with its policy"
 
 
-CHECKS = {
+# By the server's options.
+CHECKS = {("--max-requests", str(MOST_REQUESTS)): {
     "a stream is not held back": streams,
     "a client that leaves a stream is noticed": notices(True),
     "a client that leaves while it waits is noticed": notices(False),
     "large bodies": passes_sizes,
-    "refusals keep Retry-After": passes_refusals,
+    "refusals keep Retry-After": passes_refusals(503),
     "several requests on one connection": keeps_connections,
-}
+}, ("--max-requests-per-client", str(MOST_REQUESTS)): {
+    "refusals of one client keep Retry-After": passes_refusals(429),
+}}
 
 
-def main():
-    parser = argument_parser(__doc__)
-    parser.add_argument("--nginx", default="nginx", help="the program")
-    args = parser.parse_args()
-    server = Server(args, "--max-requests", str(MOST_REQUESTS))
+def run(args, options, checks):
+    """How many failed."""
+    server = Server(args, *options)
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         nginx, port = start_nginx(args.nginx, folder, server.port)
-        for name, check in CHECKS.items():
+        for name, check in checks.items():
             good, told = check(Client(folder, port), server)
             failed += not good
             print(f"{'ok' if good else 'FAIL':<5}{name:<50}{told}", flush=True)
@@ -156,7 +160,15 @@ def main():
         if failed:
             print(open(f"{folder}/error.log").read()[-2000:])
     server.stop()
-    print(f"{len(CHECKS)} checks, {failed} failed")
+    return failed
+
+
+def main():
+    parser = argument_parser(__doc__)
+    parser.add_argument("--nginx", default="nginx", help="the program")
+    args = parser.parse_args()
+    failed = sum(run(args, options, checks) for options, checks in CHECKS.items())
+    print(f"{sum(map(len, CHECKS.values()))} checks, {failed} failed")
     return int(failed > 0)
 
 
