@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 
@@ -27,6 +28,7 @@ class Communicator {
   // The sum over all ranks, in place, the same bits on every rank.
   virtual std::unique_ptr<Pending> StartSum(std::span<float> values) = 0;
   virtual void Sum(std::span<double> values) = 0;
+  virtual void Sum(std::span<int64_t> values) = 0;  // of any length
   // What rank `root` has, on every rank.
   virtual void Broadcast(std::span<std::byte> bytes, int root) = 0;
 };
@@ -38,6 +40,7 @@ class SingleProcess final : public Communicator {
   int num_ranks() const override { return 1; }
   std::unique_ptr<Pending> StartSum(std::span<float> values) override;
   void Sum(std::span<double>) override {}
+  void Sum(std::span<int64_t>) override {}
   void Broadcast(std::span<std::byte>, int) override {}
 };
 

@@ -14,6 +14,7 @@
 
 #include "core/descriptor.h"
 #include "core/error.h"
+#include "core/mapped_memory.h"
 
 namespace retro {
 
@@ -31,11 +32,14 @@ MappedFile::MappedFile(const fs::path& path, Access access) : path_(path) {
   if (data == MAP_FAILED) ThrowErrno(errno, "map", path.string());
   data_ = static_cast<const std::byte*>(data);
   size_ = static_cast<size_t>(info.st_size);
+  AddMappedRange(data, size_);
   ::madvise(data, size_, access == Access::kSequential ? MADV_SEQUENTIAL : MADV_RANDOM);  // only a hint
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ == nullptr) return;
+  RemoveMappedRange(data_);
+  ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept

@@ -71,6 +71,17 @@ class MpiCommunicator final : public Communicator {
     Wait(request);
   }
 
+  void Sum(std::span<int64_t> values) override {
+    for (size_t begin = 0; begin < values.size(); begin += kMaxCount) {
+      const auto part = values.subspan(begin, std::min<size_t>(kMaxCount, values.size() - begin));
+      MPI_Request request;
+      Check(MPI_Iallreduce(MPI_IN_PLACE, part.data(), static_cast<int>(part.size()), MPI_INT64_T, MPI_SUM,
+                           MPI_COMM_WORLD, &request),
+            "sum");
+      Wait(request);
+    }
+  }
+
   void Broadcast(std::span<std::byte> bytes, int root) override {
     for (size_t begin = 0; begin < bytes.size(); begin += kMaxCount) {
       const auto part = bytes.subspan(begin, std::min<size_t>(kMaxCount, bytes.size() - begin));

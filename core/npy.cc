@@ -68,10 +68,10 @@ Header ReadHeader(const std::filesystem::path& path, std::string_view file) {
 
 }  // namespace
 
-NpyMatrix ReadNpy(const std::filesystem::path& path) {
-  const MappedFile mapped(path, MappedFile::Access::kSequential);
-  const std::string_view file(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
+NpyFile::NpyFile(const std::filesystem::path& path) : file_(path, MappedFile::Access::kSequential) {
+  const std::string_view file(reinterpret_cast<const char*>(file_.bytes().data()), file_.bytes().size());
   const Header header = ReadHeader(path, file);
+  data_offset_ = header.data_offset;
   if (!HeaderValue(path, header.dictionary, "descr").starts_with("'<f4'") ||
       !HeaderValue(path, header.dictionary, "fortran_order").starts_with("False")) {
     Throw(ErrorCode::kInvalidArgument, "{}: save it as little-endian float32 in C order: np.save(f, x.astype('<f4'))",
@@ -81,18 +81,30 @@ NpyMatrix ReadNpy(const std::filesystem::path& path) {
   if (shape.empty() || shape.size() > 2) {
     Throw(ErrorCode::kInvalidArgument, "{} has {} dimensions; a matrix has 2", path.string(), shape.size());
   }
-  NpyMatrix matrix;
-  matrix.num_rows = shape.size() == 2 ? shape[0] : 1;
-  matrix.num_columns = shape.back();
-  const size_t data_bytes = file.size() - header.data_offset;
+  num_rows_ = shape.size() == 2 ? shape[0] : 1;
+  num_columns_ = shape.back();
+  const size_t data_bytes = file.size() - data_offset_;
   uint64_t values = 0, bytes = 0;
-  if (__builtin_mul_overflow(matrix.num_rows, matrix.num_columns, &values) ||
+  if (__builtin_mul_overflow(num_rows_, num_columns_, &values) ||
       __builtin_mul_overflow(values, sizeof(float), &bytes) || bytes != data_bytes) {
-    ThrowDamaged(path,
-                 fmt::format("{} x {} values do not take {} bytes", matrix.num_rows, matrix.num_columns, data_bytes));
+    ThrowDamaged(path, fmt::format("{} x {} values do not take {} bytes", num_rows_, num_columns_, data_bytes));
   }
-  matrix.values.resize(values);
-  if (values > 0) std::memcpy(matrix.values.data(), file.data() + header.data_offset, bytes);
+}
+
+void NpyFile::GetRow(uint64_t row, std::span<float> out) const {
+  if (out.empty()) return;
+  std::memcpy(out.data(), file_.bytes().data() + data_offset_ + row * num_columns_ * sizeof(float), out.size_bytes());
+}
+
+NpyMatrix ReadNpy(const std::filesystem::path& path) {
+  const NpyFile file(path);
+  NpyMatrix matrix{.values = std::vector<float>(file.num_rows() * file.num_columns()),
+                   .num_rows = file.num_rows(),
+                   .num_columns = file.num_columns()};
+  const std::span<float> values(matrix.values);
+  for (uint64_t row = 0; row < file.num_rows(); ++row) {
+    file.GetRow(row, values.subspan(row * file.num_columns(), file.num_columns()));
+  }
   return matrix;
 }
 

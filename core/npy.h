@@ -24,7 +24,24 @@ struct NpyMatrix {
 // types and orders.
 NpyMatrix ReadNpy(const std::filesystem::path& path);
 
-// The same file row by row, for what does not fit into memory. One thread at a time.
+// The same file mapped, for what does not fit into memory. Const methods are safe from many threads.
+class NpyFile {
+ public:
+  // Throws as ReadNpy does.
+  explicit NpyFile(const std::filesystem::path& path);
+
+  uint64_t num_rows() const { return num_rows_; }
+  uint64_t num_columns() const { return num_columns_; }
+  // REQUIRES: row < num_rows(), out.size() == num_columns()
+  void GetRow(uint64_t row, std::span<float> out) const;
+
+ private:
+  MappedFile file_;
+  size_t data_offset_ = 0;  // where a writer's header ends, which need not be a multiple of 4
+  uint64_t num_rows_ = 0, num_columns_ = 0;
+};
+
+// The same file written row by row. One thread at a time.
 class NpyWriter {
  public:
   // Throws Error(kIo).

@@ -7,6 +7,7 @@
 #include "index-builder/code_stage.h"
 #include "index-builder/embedding_stage.h"
 #include "index-builder/lexical_builder.h"
+#include "index-builder/memory_shares.h"
 #include "index-builder/part_index.h"
 #include "retriever/database_files.h"
 
@@ -66,6 +67,7 @@ BuildJob::BuildJob(const fs::path& folder, const fs::path& corpus_folder, const 
   }
   const VectorIndex untrained(embedder.dim(), vectors_.factory);
   training_vectors_ = NumTrainingVectors(untrained, chunks_.num_chunks(), vectors_);
+  code_training_vectors_ = NumCodeTrainingVectors(untrained, chunks_.num_chunks(), vectors_);
   has_codes_ = untrained.NeedsTraining() && untrained.code_bytes() > 0;
 }
 
@@ -118,16 +120,24 @@ BuildBlock BuildJob::TrainedBlock() const {
            {"embedder", embedder_.fingerprint()},
            {"factory", vectors_.factory},
            {"training_vectors", training_vectors_},
+           {"code_training_vectors", code_training_vectors_},
+           {"iterations", vectors_.iterations},
            {"seed", vectors_.seed}}};
 }
 
-void BuildJob::Train() {
+void BuildJob::Train(Communicator& ranks) {
+  if (!has_codes_) return;
   const BuildBlock trained = TrainedBlock();
-  if (!has_codes_ || MissingBlocks({&trained, 1}, kAllBlocks, "trained index").empty()) return;
+  const bool leads = ranks.rank() == 0;
+  const bool is_there = leads && MissingBlocks({&trained, 1}, kAllBlocks, "trained index").empty();
+  if (FromRankZero(is_there, ranks) != 0) return;
   const HalfEmbeddings embeddings = OpenEmbeddings();
-  BlockMaker maker(trained);
-  TrainVectorIndex(embeddings, vectors_).Save(maker.folder() / kIndexFile);
-  maker.Finish({{"vectors", training_vectors_}});
+  std::optional<BlockMaker> maker;
+  if (leads) maker.emplace(trained);
+  const VectorIndex index = TrainVectorIndex(embeddings, vectors_, pool_, ranks);
+  if (!leads) return;
+  index.Save(maker->folder() / kIndexFile);
+  maker->Finish({{"vectors", training_vectors_}});
   Step("trained");
 }
 
@@ -152,11 +162,10 @@ BuildBlock BuildJob::MakeIndex() {
   BlockMaker maker(index);
   if (has_codes_) {
     RequireBlock(TrainedBlock(), "train");
-    VectorIndex merged = VectorIndex::Load(TrainedBlock().folder() / kIndexFile);
-    MergeCodes(codes, merged);
-    merged.Save(maker.folder() / kIndexFile);
+    VectorIndex trained = VectorIndex::Load(TrainedBlock().folder() / kIndexFile);
+    MergeCodes(codes, trained, options_.memory_bytes / kMergeShare, maker.folder() / kIndexFile);
   } else {
-    BuildVectorIndex(OpenEmbeddings(), vectors_).index.Save(maker.folder() / kIndexFile);
+    BuildVectorIndex(OpenEmbeddings(), vectors_, pool_).index.Save(maker.folder() / kIndexFile);
   }
   maker.Finish({{"vectors", chunks_.num_chunks()}});
   Step("index");

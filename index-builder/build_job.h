@@ -24,7 +24,8 @@ class BuildJob {
 
   void MakeChunks(const BuildShare& share);
   void Embed(const BuildShare& share);
-  void Train();
+  // By all ranks together.
+  void Train(Communicator& ranks);
   void Encode(const BuildShare& share);
   // Store, index and recall, under the names that they have in the database; adds counts and files to `manifest`.
   void Merge(Manifest& manifest);
@@ -50,7 +51,7 @@ class BuildJob {
   std::string corpus_hash_;
   CorpusChunks chunks_;
   VectorStageOptions vectors_;
-  uint64_t training_vectors_ = 0;
+  uint64_t training_vectors_ = 0, code_training_vectors_ = 0;
   bool has_codes_ = false;                     // whether the index is trained, filled and merged in blocks
   std::optional<BuildShare> described_share_;  // whose blocks these are, so that texts are hashed once
   std::vector<BuildBlock> described_;

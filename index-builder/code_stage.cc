@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 
 #include "core/interrupt.h"
 #include "core/progress.h"
-#include "core/record_file.h"
 #include "core/thread_pool.h"
+#include "index-builder/code_file.h"
 #include "index-builder/embedding_stage.h"
 #include "index-builder/vector_stage.h"
 #include "retriever/half_embeddings.h"
@@ -20,39 +19,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kCodesFile = "rows.codes";
-constexpr size_t kListBytes = sizeof(uint32_t);
-
-// A record: the list, then the code.
-RecordFormat CodesFormat(size_t code_bytes) {
-  return {.kind = "codes", .version = 1, .record_bytes = static_cast<uint32_t>(kListBytes + code_bytes)};
-}
-
-void WriteCodes(const fs::path& path, const VectorCodes& codes, size_t code_bytes) {
-  std::vector<std::byte> records(codes.lists.size() * (kListBytes + code_bytes));
-  std::byte* out = records.data();
-  for (size_t i = 0; i < codes.lists.size(); ++i) {
-    std::memcpy(out, &codes.lists[i], kListBytes);
-    std::memcpy(out + kListBytes, codes.codes.data() + i * code_bytes, code_bytes);
-    out += kListBytes + code_bytes;
-  }
-  RecordFileWriter writer(path, CodesFormat(code_bytes));
-  writer.Append(std::span<const std::byte>(records));
-  writer.Finish();
-}
-
-VectorCodes ReadCodes(const fs::path& path, size_t code_bytes) {
-  const RecordFile file(path, CodesFormat(code_bytes));
-  VectorCodes codes{.lists = std::vector<uint32_t>(file.num_records()),
-                    .codes = std::vector<uint8_t>(file.num_records() * code_bytes)};
-  const std::byte* in = file.payload().data();
-  for (size_t i = 0; i < file.num_records(); ++i) {
-    std::memcpy(&codes.lists[i], in, kListBytes);
-    std::memcpy(codes.codes.data() + i * code_bytes, in + kListBytes, code_bytes);
-    in += kListBytes + code_bytes;
-  }
-  return codes;
-}
-
+// Of a file that is made outside of a build's blocks.
+constexpr uint64_t kFileRows = 4096;
 VectorCodes EncodeBlock(const VectorIndex& trained, const BuildBlock& embeddings) {
   RequireBlock(embeddings, "embed");
   const fs::path path = EmbeddingsFile(embeddings);
@@ -87,7 +55,7 @@ void EncodeBlocks(const VectorIndex& trained, std::span<const BuildBlock> embedd
       encoded[i] = EncodeBlock(trained, embeddings[missing[begin + i].number() / share.count]);
     });
     for (size_t i = 0; i < count; ++i) {
-      WriteCodes(makers[i]->folder() / kCodesFile, encoded[i], trained.code_bytes());
+      WriteCodeFile(makers[i]->folder() / kCodesFile, encoded[i], trained.code_bytes());
       makers[i]->Finish({{"chunks", encoded[i].lists.size()}});
       progress.Add(1);
       if (on_step) on_step(fmt::format("code block {}", missing[begin + i].number()));
@@ -96,15 +64,31 @@ void EncodeBlocks(const VectorIndex& trained, std::span<const BuildBlock> embedd
   progress.Finish();
 }
 
-void MergeCodes(std::span<const BuildBlock> codes, VectorIndex& index) {
-  Progress progress("index", "blocks", codes.size());
+void MergeCodes(std::span<const BuildBlock> codes, VectorIndex& trained, size_t memory_bytes, const fs::path& path) {
+  std::vector<fs::path> files;
   for (const BuildBlock& block : codes) {
     ThrowIfInterrupted();
     RequireBlock(block, "encode");
-    index.AddCodes(ReadCodes(block.folder() / kCodesFile, index.code_bytes()));
-    progress.Add(1);
+    files.push_back(block.folder() / kCodesFile);
   }
-  progress.Finish();
+  MergeCodeFiles(trained, files, memory_bytes, path);
 }
 
+std::vector<fs::path> EncodeRows(const VectorIndex& trained, const HalfEmbeddings& embeddings, const fs::path& folder,
+                                 ThreadPool& pool) {
+  MakeDirectories(folder);
+  std::vector<fs::path> files;
+  for (uint64_t begin = 0; begin < embeddings.size(); begin += kFileRows) {
+    files.push_back(folder / fmt::format("{:06}.codes", files.size()));
+  }
+  Progress progress("codes", "vectors", embeddings.size());
+  pool.ParallelFor(files.size(), [&](size_t i) {
+    ThrowIfInterrupted();
+    const uint64_t begin = i * kFileRows, end = std::min(begin + kFileRows, embeddings.size());
+    WriteCodeFile(files[i], trained.Encode(FloatRows(embeddings, begin, end)), trained.code_bytes());
+    progress.Add(end - begin);
+  });
+  progress.Finish();
+  return files;
+}
 }  // namespace retro

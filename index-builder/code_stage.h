@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "index-builder/build_block.h"
+#include "retriever/half_embeddings.h"
 #include "retriever/vector_index.h"
 
 namespace retro {
@@ -26,7 +27,14 @@ std::vector<BuildBlock> CodeBlocksOf(std::span<const BuildBlock> embeddings, con
 void EncodeBlocks(const VectorIndex& trained, std::span<const BuildBlock> embeddings, std::span<const BuildBlock> codes,
                   const BuildShare& share, const std::function<void(std::string_view step)>& on_step, ThreadPool& pool);
 
-// Adds all blocks to the trained index, in their order. Throws Error(kNotFound) when one is missing, kCorruption.
-void MergeCodes(std::span<const BuildBlock> codes, VectorIndex& index);
+// Writes to `path` the trained index filled with the rows of all blocks, in their order. Throws Error(kNotFound) when
+// one is missing, else as MergeCodeFiles does.
+void MergeCodes(std::span<const BuildBlock> codes, VectorIndex& trained, size_t memory_bytes,
+                const std::filesystem::path& path);
+
+// The same outside of a build's blocks: the codes of all rows as files in `folder`, in the order in which
+// MergeCodeFiles takes them. Throws Error(kUnavailable) when interrupted, kIo.
+std::vector<std::filesystem::path> EncodeRows(const VectorIndex& trained, const HalfEmbeddings& embeddings,
+                                              const std::filesystem::path& folder, ThreadPool& pool);
 
 }  // namespace retro

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/interrupt.h"
+#include "core/mapped_memory.h"
 #include "core/npy.h"
 #include "core/progress.h"
 #include "core/staged_folder.h"
@@ -15,6 +16,7 @@
 #include "datasets/byte_source.h"
 #include "datasets/line_reader.h"
 #include "index-builder/embedding_stage.h"
+#include "index-builder/memory_shares.h"
 #include "index-builder/part_writer.h"
 #include "index-builder/sample.h"
 #include "retriever/chunk_store.h"
@@ -26,7 +28,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr uint64_t kBlockTokens = uint64_t{1} << 24;
+constexpr uint64_t kImportBlockTokens = uint64_t{1} << 24;
 
 using Sink = std::function<void(const DocumentInfo&, std::span<const TokenId>)>;
 
@@ -142,17 +144,22 @@ class Importer {
     StagedFolder staged(out, StagedFolder::Unpublished::kRemove);
     staged.Clear();
     folder_ = staged.path();
-    const NpyMatrix rows = ReadNpy(embeddings);
+    const MappedMemoryLimit limit(options_.index.memory_bytes / kMappedShare);
+    const NpyFile rows(embeddings);
     CheckRows(embeddings, rows);
     WriteChunks(documents);
-    if (counts_.at("chunks") != rows.num_rows) {
+    if (counts_.at("chunks") != rows.num_rows()) {
       Throw(ErrorCode::kInvalidArgument,
             "{} has {} rows, but {} makes {} chunks of {} tokens; give a row for each chunk", embeddings.string(),
-            rows.num_rows, documents.string(), counts_.at("chunks").dump(), options_.index.chunk_len);
+            rows.num_rows(), documents.string(), counts_.at("chunks").dump(), options_.index.chunk_len);
     }
     CompareSample(embeddings, rows);
     EmbeddingBlocks blocks(folder_ / "embeddings", embedder_.dim(), options_.index.block_chunks);
-    for (uint64_t row = 0; row < rows.num_rows; ++row) blocks.Append(rows.Row(row));
+    std::vector<float> row(rows.num_columns());
+    for (uint64_t i = 0; i < rows.num_rows(); ++i) {
+      rows.GetRow(i, row);
+      blocks.Append(row);
+    }
     blocks.Finish();
     Manifest manifest = FinishPart(folder_, counts_, "import", tokenizer_, embedder_, options_.index, pool_);
     staged.Publish();
@@ -160,15 +167,17 @@ class Importer {
   }
 
  private:
-  void CheckRows(const fs::path& path, const NpyMatrix& rows) const {
-    if (rows.num_columns != static_cast<uint64_t>(embedder_.dim())) {
-      Throw(ErrorCode::kInvalidArgument, "{} has {} columns, the embedder's dim is {}", path.string(), rows.num_columns,
-            embedder_.dim());
+  void CheckRows(const fs::path& path, const NpyFile& rows) const {
+    if (rows.num_columns() != static_cast<uint64_t>(embedder_.dim())) {
+      Throw(ErrorCode::kInvalidArgument, "{} has {} columns, the embedder's dim is {}", path.string(),
+            rows.num_columns(), embedder_.dim());
     }
-    for (uint64_t row = 0; row < rows.num_rows; ++row) {
-      for (const float value : rows.Row(row)) {
+    std::vector<float> row(rows.num_columns());
+    for (uint64_t i = 0; i < rows.num_rows(); ++i) {
+      rows.GetRow(i, row);
+      for (const float value : row) {
         if (!std::isfinite(value)) {
-          Throw(ErrorCode::kInvalidArgument, "{}: row {} has the value {}", path.string(), row, value);
+          Throw(ErrorCode::kInvalidArgument, "{}: row {} has the value {}", path.string(), i, value);
         }
       }
     }
@@ -184,7 +193,7 @@ class Importer {
       progress.Add(1);
       num_tokens += tokens.size();
       block_tokens += tokens.size();
-      if (block_tokens < kBlockTokens) return;
+      if (block_tokens < kImportBlockTokens) return;
       writer.CommitBlock();
       block_tokens = 0;
     };
@@ -201,7 +210,7 @@ class Importer {
   }
 
   // Rows that another encoder made, or that stand in another order, would be found by no question.
-  void CompareSample(const fs::path& path, const NpyMatrix& rows) const {
+  void CompareSample(const fs::path& path, const NpyFile& rows) const {
     const ChunkStore chunks(folder_ / kChunksFolder);
     std::vector<ChunkRecord> records;
     for (const uint64_t id :
@@ -210,8 +219,9 @@ class Importer {
     }
     const std::vector<float> own =
         EmbedChunks(chunks, records, tokenizer_, embedder_, options_.index.embed_title, pool_);
+    std::vector<float> row(rows.num_columns());
     for (size_t i = 0; i < records.size(); ++i) {
-      const auto row = rows.Row(records[i].id.value);
+      rows.GetRow(records[i].id.value, row);
       double product = 0, norms[2] = {};
       for (size_t j = 0; j < row.size(); ++j) {
         const double a = row[j], b = own[i * row.size() + j];

@@ -5,9 +5,11 @@
 #include "core/error.h"
 #include "core/file_tree.h"
 #include "core/log.h"
+#include "core/mapped_memory.h"
 #include "core/staged_folder.h"
 #include "core/thread_pool.h"
 #include "index-builder/build_job.h"
+#include "index-builder/memory_shares.h"
 #include "index-builder/part_index.h"
 #include "retriever/database_files.h"
 #include "retriever/generation.h"
@@ -87,7 +89,8 @@ class IndexBuilder {
     BuildJob job(folder_, CorpusFolder(inputs), tokenizer_, embedder_, options_, pool_);
     if (stage == BuildStage::kChunks) job.MakeChunks(share);
     if (stage == BuildStage::kEmbed) job.Embed(share);
-    if (stage == BuildStage::kTrain && share.index == 0) job.Train();
+    SingleProcess alone;
+    if (stage == BuildStage::kTrain && share.index == 0) job.Train(alone);
     if (stage == BuildStage::kEncode) job.Encode(share);
   }
 
@@ -148,7 +151,7 @@ class IndexBuilder {
     job.MakeChunks(share);
     job.Embed(share);
     Meet(ranks);
-    if (leads) job.Train();
+    job.Train(ranks);
     Meet(ranks);
     job.Encode(share);
     Meet(ranks);
@@ -185,6 +188,7 @@ class IndexBuilder {
 Manifest BuildIndex(const std::vector<fs::path>& inputs, const Tokenizer& tokenizer, const Embedder& embedder,
                     const fs::path& out, const IndexOptions& options, ThreadPool& pool, Communicator& ranks) {
   CheckOptions(options);
+  const MappedMemoryLimit limit(options.memory_bytes / kMappedShare);
   return IndexBuilder(tokenizer, embedder, options, pool).Build(inputs, out, ranks);
 }
 
@@ -202,6 +206,7 @@ void BuildIndexStage(const std::vector<fs::path>& inputs, const Tokenizer& token
     Throw(ErrorCode::kInvalidArgument, "share {} of {}: the first is 0, the last {}", share.index, share.count,
           static_cast<int64_t>(share.count) - 1);
   }
+  const MappedMemoryLimit limit(options.memory_bytes / kMappedShare);
   IndexBuilder(tokenizer, embedder, options, pool).RunStage(inputs, out, stage, share);
 }
 

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/thread_pool.h"
 #include "retriever/embedder.h"
+#include "retriever/nearest_rows.h"
 #include "retriever/vector_index.h"
 
 namespace retro {
@@ -221,12 +222,18 @@ double MeasureEmbedding(const Embedder& embedder, uint32_t chunk_len, ThreadPool
   return chunks / seconds;
 }
 
-double MeasureProducts(int64_t dim) {
-  constexpr uint64_t kLists = 512, kVectors = kTrainingVectorsPerList * kLists;
+double MeasureProducts(int64_t dim, ThreadPool& pool) {
+  constexpr uint64_t kLists = 512, kVectors = kTrainingVectorsPerList * kLists, kRows = 1024;
   const std::vector<float> vectors = RandomVectors(kVectors, dim);
-  VectorIndex index(dim, fmt::format("IVF{},Flat", kLists));
-  const double seconds = Seconds([&] { index.Train(vectors); });
-  return kIterations * kVectors * kLists * static_cast<double>(dim) / seconds;
+  const std::span<const float> lists = std::span(vectors).first(kLists * static_cast<size_t>(dim));
+  const double seconds = Seconds([&] {
+    pool.ParallelFor(kVectors / kRows, [&](size_t i) {
+      const size_t values = kRows * static_cast<size_t>(dim);
+      std::vector<uint32_t> nearest(kRows);
+      FindNearestRows(std::span(vectors).subspan(i * values, values), lists, dim, nearest);
+    });
+  });
+  return static_cast<double>(kVectors) * kLists * static_cast<double>(dim) / seconds;
 }
 
 double MeasureCode(int64_t dim) {
@@ -265,7 +272,7 @@ PlanRates MeasureRates(const Embedder* embedder, int64_t dim, uint32_t chunk_len
   if (rates.embed_chunks_per_s == 0 && embedder != nullptr) {
     rates.embed_chunks_per_s = MeasureEmbedding(*embedder, chunk_len, pool);
   }
-  if (rates.multiply_adds_per_s == 0) rates.multiply_adds_per_s = MeasureProducts(dim);
+  if (rates.multiply_adds_per_s == 0) rates.multiply_adds_per_s = MeasureProducts(dim, pool);
   if (rates.code_ns == 0) rates.code_ns = MeasureCode(dim);
   return rates;
 }

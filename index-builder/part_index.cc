@@ -1,7 +1,11 @@
 #include "index-builder/part_index.h"
 
 #include "core/error.h"
+#include "core/file_tree.h"
 #include "core/log.h"
+#include "index-builder/code_file.h"
+#include "index-builder/code_stage.h"
+#include "index-builder/memory_shares.h"
 #include "index-builder/recall.h"
 #include "index-builder/recall_queries.h"
 #include "index-builder/vector_stage.h"
@@ -14,6 +18,8 @@ namespace retro {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr const char* kCodesFolder = "codes";  // until the index is merged from them
 
 void LogRecall(const RecallCurve& curve, double target) {
   const SearchOptions& search = curve.chosen.search;
@@ -96,13 +102,22 @@ bool KeepsEmbeddings(const std::string& factory, const IndexOptions& options) {
   return keep;
 }
 
-nlohmann::json WritePartIndex(const fs::path& folder, int64_t dim, const IndexOptions& options) {
+nlohmann::json WritePartIndex(const fs::path& folder, int64_t dim, const IndexOptions& options, ThreadPool& pool) {
   const HalfEmbeddings embeddings(folder / kEmbeddingsFolder, dim);
   const VectorStageOptions vectors = VectorOptions(embeddings.size(), dim, options);
-  const BuiltIndex built = BuildVectorIndex(embeddings, vectors);
-  built.index.Save(folder / kIndexFile);
+  const VectorIndex untrained(dim, vectors.factory);
+  if (untrained.NeedsTraining() && untrained.code_bytes() > 0) {
+    SingleProcess alone;
+    VectorIndex trained = TrainVectorIndex(embeddings, vectors, pool, alone);
+    const fs::path codes = folder / kCodesFolder;
+    MergeCodeFiles(trained, EncodeRows(trained, embeddings, codes, pool), options.memory_bytes / kMergeShare,
+                   folder / kIndexFile);
+    RemoveAll(codes);
+  } else {
+    BuildVectorIndex(embeddings, vectors, pool).index.Save(folder / kIndexFile);
+  }
   return {{"factory", vectors.factory},
-          {"training_vectors", built.training_vectors},
+          {"training_vectors", NumTrainingVectors(untrained, embeddings.size(), vectors)},
           {"rerank", KeepsEmbeddings(vectors.factory, options)}};
 }
 

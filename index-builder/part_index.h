@@ -27,7 +27,8 @@ bool KeepsEmbeddings(const std::string& factory, const IndexOptions& options);
 
 // Writes FOLDER/vectors.index from FOLDER/embeddings and returns the beginning of counts.index: factory,
 // training_vectors, rerank. Throws Error as BuildVectorIndex does, kIo.
-nlohmann::json WritePartIndex(const std::filesystem::path& folder, int64_t dim, const IndexOptions& options);
+nlohmann::json WritePartIndex(const std::filesystem::path& folder, int64_t dim, const IndexOptions& options,
+                              ThreadPool& pool);
 
 // Puts FOLDER/embeddings into the form in which they are kept, when a part is built but for that, and returns the name
 // of the folder that has it. Throws Error(kIo), kUnavailable when interrupted.

@@ -33,7 +33,7 @@ void EmbeddingBlocks::Finish() {
 
 Manifest FinishPart(const fs::path& folder, const nlohmann::json& counts, const char* stage, const Tokenizer& tokenizer,
                     const Embedder& embedder, const IndexOptions& options, ThreadPool& pool) {
-  nlohmann::json figures = WritePartIndex(folder, embedder.dim(), options);
+  nlohmann::json figures = WritePartIndex(folder, embedder.dim(), options, pool);
   MeasurePartIndex(folder, tokenizer, embedder, options, figures, pool);
   if (options.on_step) options.on_step("index");
   if (options.lexical) WriteLexicalIndex(folder, tokenizer, options.memory_bytes, pool);

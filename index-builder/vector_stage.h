@@ -5,16 +5,20 @@
 #include <string>
 #include <vector>
 
+#include "core/communicator.h"
 #include "retriever/half_embeddings.h"
 #include "retriever/vector_index.h"
 
 namespace retro {
+
+class ThreadPool;
 
 struct VectorStageOptions {
   std::string factory;
   uint64_t training_chunks = 0;  // 0: as many as the index wants
   uint64_t seed = 0;
   size_t memory_bytes = size_t{1} << 30;  // bound on the training sample, and on the rows added at once
+  int iterations = 10;                    // of k-means over the lists' centroids, as many as FAISS makes
 };
 
 struct BuiltIndex {
@@ -25,14 +29,21 @@ struct BuiltIndex {
 // How many of the rows an untrained index is trained on; 0 when it needs no training.
 uint64_t NumTrainingVectors(const VectorIndex& index, uint64_t rows, const VectorStageOptions& options);
 
-// Trained on a uniform random sample of the rows, where it needs that, and empty. Throws as BuildVectorIndex does.
-VectorIndex TrainVectorIndex(const HalfEmbeddings& embeddings, const VectorStageOptions& options);
+// How many of these train what is small beside the lists' centroids: a rotation, and the tables of the codes.
+uint64_t NumCodeTrainingVectors(const VectorIndex& index, uint64_t rows, const VectorStageOptions& options);
+
+// Trained on a uniform random sample of the rows, where it needs that, and empty; the same bits by any number of
+// threads and ranks. All ranks call it with the same embeddings and options and get the index: they share the sample
+// and the work of the lists' centroids (index-builder/kmeans.h); the rest, seconds of work, each does itself. Throws as
+// BuildVectorIndex does.
+VectorIndex TrainVectorIndex(const HalfEmbeddings& embeddings, const VectorStageOptions& options, ThreadPool& pool,
+                             Communicator& ranks);
 
 // Rows [begin, end) in single precision.
 std::vector<float> FloatRows(const HalfEmbeddings& embeddings, uint64_t begin, uint64_t end);
 
 // As TrainVectorIndex, then filled with all of them in order. Throws Error(kInvalidArgument)
 // when there are too few rows for the factory, kUnavailable when interrupted.
-BuiltIndex BuildVectorIndex(const HalfEmbeddings& embeddings, const VectorStageOptions& options);
+BuiltIndex BuildVectorIndex(const HalfEmbeddings& embeddings, const VectorStageOptions& options, ThreadPool& pool);
 
 }  // namespace retro

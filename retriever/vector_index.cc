@@ -17,6 +17,7 @@
 #include "retriever/nearer.h"
 #include "retriever/vector_index_codes.h"
 #include "retriever/vector_index_file.h"
+#include "retriever/vector_index_training.h"
 
 namespace retro {
 namespace {
@@ -90,6 +91,12 @@ struct VectorIndex::State {
         searcher(*index),
         factory(std::move(name)) {}
 
+  // Lists whose centroids are yet to be found.
+  size_t num_lists_to_train() const {
+    const faiss::IndexIVF* ivf = FindIvf(*index);
+    return ivf != nullptr && static_cast<size_t>(ivf->quantizer->ntotal) != ivf->nlist ? ivf->nlist : 0;
+  }
+
   std::unique_ptr<faiss::Index> index;
   const faiss::IndexFlat* flat;  // index, when it is exact
   FaissSearcher searcher;
@@ -132,14 +139,45 @@ uint64_t VectorIndex::TrainingVectors() const {
 void VectorIndex::Train(std::span<const float> vectors) {
   CheckRows(vectors, dim());
   CheckFinite(vectors, dim(), "training vector");
-  const uint64_t count = vectors.size() / dim(), least = std::max<uint64_t>(state_->searcher.num_lists(), 16);
+  const uint64_t count = vectors.size() / dim(), least = std::max<uint64_t>(state_->num_lists_to_train(), 16);
   if (NeedsTraining() && count < least) {
     Throw(ErrorCode::kInvalidArgument, "index \"{}\" needs at least {} vectors to train on and got {}; take \"Flat\"",
           factory(), least, count);
   }
-  SetBlasThreads(static_cast<int>(AvailableCores()));
-  TranslateErrors(ErrorCode::kInvalidArgument, fmt::format("training index {} on {} vectors", factory(), count),
-                  [&] { state_->index->train(count, vectors.data()); });
+  TranslateErrors(ErrorCode::kInvalidArgument, fmt::format("training index {} on {} vectors", factory(), count), [&] {
+    if (state_->num_lists_to_train() > 0) {
+      SetBlasThreads(static_cast<int>(AvailableCores()));
+      return state_->index->train(count, vectors.data());
+    }
+    const SingleOpenMpThread single;
+    SetBlasThreads(1);
+    state_->index->train(count, vectors.data());
+  });
+}
+
+uint64_t VectorIndex::num_centroids_wanted() const { return NumCentroidsWanted(*state_->index); }
+int64_t VectorIndex::centroid_dim() const { return CentroidDim(*state_->index); }
+
+void VectorIndex::TrainTransforms(std::span<const float> vectors) {
+  CheckRows(vectors, dim());
+  CheckFinite(vectors, dim(), "training vector");
+  SetBlasThreads(1);
+  TranslateErrors(ErrorCode::kInvalidArgument, fmt::format("training the rotation of index {}", factory()),
+                  [&] { retro::TrainTransforms(*state_->index, vectors); });
+}
+
+std::vector<float> VectorIndex::Transform(std::span<const float> vectors) const {
+  SetBlasThreads(1);
+  return TranslateErrors(ErrorCode::kInternal, "rotating vectors for index " + factory(),
+                         [&] { return ApplyTransforms(*state_->index, vectors); });
+}
+
+void VectorIndex::SetCentroids(std::span<const float> centroids) {
+  if (centroids.size() != num_centroids_wanted() * static_cast<size_t>(centroid_dim())) {
+    Throw(ErrorCode::kInternal, "{} values are not the centroids of index {}", centroids.size(), factory());
+  }
+  TranslateErrors(ErrorCode::kInternal, "setting the centroids of index " + factory(),
+                  [&] { SetListCentroids(*state_->index, centroids); });
 }
 
 void VectorIndex::Add(std::span<const float> vectors) {
@@ -166,9 +204,12 @@ VectorCodes VectorIndex::Encode(std::span<const float> vectors) const {
                          [&] { return EncodeVectors(*state_->index, vectors); });
 }
 
-void VectorIndex::AddCodes(const VectorCodes& codes) {
-  TranslateErrors(ErrorCode::kInternal, "adding codes to index " + factory(),
-                  [&] { AppendCodes(*state_->index, codes); });
+uint64_t VectorIndex::num_lists() const { return state_->searcher.num_lists(); }
+
+void VectorIndex::SaveFilled(const std::filesystem::path& path, std::span<const uint64_t> sizes,
+                             const ListReader& read) {
+  const FilledLists filled(*state_->index, sizes, read);
+  WriteIndexFile(*state_->index, path);
 }
 
 std::vector<std::vector<Neighbour>> VectorIndex::Search(std::span<const float> queries,

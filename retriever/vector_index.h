@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -39,6 +40,12 @@ struct VectorCodes {
   std::vector<uint8_t> codes;
 };
 
+// What one list holds.
+struct ListEntries {
+  std::span<const int64_t> rows;
+  std::span<const uint8_t> codes;  // code_bytes() for each row
+};
+
 // Built, then read-only: Search is safe from many threads.
 class VectorIndex {
  public:
@@ -55,19 +62,32 @@ class VectorIndex {
   ~VectorIndex();
 
   bool NeedsTraining() const;
-  uint64_t TrainingVectors() const;            // how many the factory wants; 0 when it needs none
-  void Train(std::span<const float> vectors);  // on all cores. Throws Error(kInvalidArgument) when they are too few
-  void Add(std::span<const float> vectors);    // on all cores. REQUIRES: !NeedsTraining()
+  uint64_t TrainingVectors() const;  // how many the factory wants; 0 when it needs none
+  // What is not trained yet, on all cores. Throws Error(kInvalidArgument) when they are too few.
+  void Train(std::span<const float> vectors);
+  // The lists' centroids can be found by many processes (index-builder/kmeans.h), before Train does the rest on one
+  // thread: TrainTransforms, then k-means over what Transform makes of a sample, then SetCentroids with its result.
+  uint64_t num_centroids_wanted() const;  // 0: no such lists, or they have centroids already
+  int64_t centroid_dim() const;           // REQUIRES: num_centroids_wanted() > 0
+  void TrainTransforms(std::span<const float> vectors);
+  // By any thread, on that thread. REQUIRES: TrainTransforms was called
+  std::vector<float> Transform(std::span<const float> vectors) const;
+  void SetCentroids(std::span<const float> centroids);  // REQUIRES: as many rows of centroid_dim() as are wanted
+  void Add(std::span<const float> vectors);             // on all cores. REQUIRES: !NeedsTraining()
   // Bytes of a vector's code; 0: vectors of this kind of index have none apart from it (it has no lists).
   size_t code_bytes() const;
+  uint64_t num_lists() const;  // 0: it has none
   // What Add would store of each vector: by any thread, process or machine that has the trained index. On the calling
   // thread. Who wants the same bits again encodes the same batch, since FAISS's products round by the batch's shape.
   // REQUIRES: !NeedsTraining(), code_bytes() > 0
   VectorCodes Encode(std::span<const float> vectors) const;
-  // As Add of the vectors that were encoded: their row numbers follow those that are there. Throws Error(kCorruption)
-  // when they cannot be of this index.
-  void AddCodes(const VectorCodes& codes);
   void Save(const std::filesystem::path& path) const;  // atomically
+  // What Save would write if vectors that were encoded had been added, without having them in memory: `read` is called
+  // for each list from the first to the last and gives as many entries as `sizes` says, by ascending row; what it
+  // gives must live until the next call. On one thread, during which nobody searches. Throws Error(kIo), and what
+  // `read` throws. REQUIRES: an empty index with code_bytes() > 0; the rows of all lists together are 0, 1, 2, ...
+  using ListReader = std::function<ListEntries(uint64_t list)>;
+  void SaveFilled(const std::filesystem::path& path, std::span<const uint64_t> sizes, const ListReader& read);
 
   // Up to k nearest of each query by the index's own (for PQ: approximate) distances, nearest first and equal ones by
   // ChunkId; fewer when the index or the lists that were looked at hold fewer, or HNSW's graph leads to fewer. nprobe

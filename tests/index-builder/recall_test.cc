@@ -57,7 +57,7 @@ TEST_F(RecallTest, TheKthDistanceIsThatOfASortOfAllRows) {
 
 TEST_F(RecallTest, TheCheapestSettingThatReachesTheTargetIsChosen) {
   const HalfEmbeddings embeddings = Write(RandomRows(3000, 1));
-  const BuiltIndex built = BuildVectorIndex(embeddings, {.factory = "IVF32,PQ8x4fs"});
+  const BuiltIndex built = BuildVectorIndex(embeddings, {.factory = "IVF32,PQ8x4fs"}, pool_);
   const RecallCurve curve = MeasureRecall(built.index, embeddings, RandomRows(50, 2), true, 0.9, pool_);
   EXPECT_GE(curve.chosen.recall, 0.9);
   EXPECT_GT(curve.query_us, 0);
@@ -70,7 +70,7 @@ TEST_F(RecallTest, TheCheapestSettingThatReachesTheTargetIsChosen) {
 
 TEST_F(RecallTest, WhenNoSettingReachesTheTargetTheBestIsChosen) {
   const HalfEmbeddings embeddings = Write(RandomRows(3000, 1));
-  const BuiltIndex built = BuildVectorIndex(embeddings, {.factory = "IVF32,PQ4x4fs"});
+  const BuiltIndex built = BuildVectorIndex(embeddings, {.factory = "IVF32,PQ4x4fs"}, pool_);
   const RecallCurve curve = MeasureRecall(built.index, embeddings, RandomRows(50, 2), false, 0.99, pool_);
   double best = 0;
   for (const RecallPoint& point : curve.points) best = std::max(best, point.recall);
@@ -80,19 +80,19 @@ TEST_F(RecallTest, WhenNoSettingReachesTheTargetTheBestIsChosen) {
 
 TEST_F(RecallTest, AnExactIndexFindsEverything) {
   const HalfEmbeddings embeddings = Write(RandomRows(7, 1));  // fewer than k
-  const BuiltIndex built = BuildVectorIndex(embeddings, {.factory = "Flat"});
+  const BuiltIndex built = BuildVectorIndex(embeddings, {.factory = "Flat"}, pool_);
   EXPECT_EQ(MeasureRecall(built.index, embeddings, RandomRows(5, 2), false, 0.95, pool_).chosen.recall, 1);
 }
 
 TEST_F(RecallTest, TrainingOnTooFewRowsIsRefusedWithTheNumbers) {
   const HalfEmbeddings embeddings = Write(RandomRows(10, 1));
-  EXPECT_ERROR(BuildVectorIndex(embeddings, {.factory = "IVF32,Flat"}), ErrorCode::kInvalidArgument, "10");
+  EXPECT_ERROR(BuildVectorIndex(embeddings, {.factory = "IVF32,Flat"}, pool_), ErrorCode::kInvalidArgument, "10");
 }
 
 TEST_F(RecallTest, TheTrainingSampleIsBoundedByMemory) {
   const HalfEmbeddings embeddings = Write(RandomRows(2000, 1));
-  const size_t bytes = size_t{3} * 500 * kDim * sizeof(float);
-  EXPECT_EQ(BuildVectorIndex(embeddings, {.factory = "IVF4,Flat", .memory_bytes = bytes}).training_vectors, 500u);
+  const VectorStageOptions options{.factory = "IVF4,Flat", .memory_bytes = size_t{2} * 500 * kDim * sizeof(uint16_t)};
+  EXPECT_EQ(BuildVectorIndex(embeddings, options, pool_).training_vectors, 500u);
 }
 
 TEST(Sample, IsWithoutRepetitionAscendingAndTheSameForOneSeed) {

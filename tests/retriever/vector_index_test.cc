@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <fstream>
 #include <limits>
+#include <numeric>
 #include <set>
 #include <thread>
 
 #include "core/file.h"
 #include "core/thread_pool.h"
+#include "retriever/nearest_rows.h"
 #include "retriever/reranked_search.h"
 #include "tests/retriever/random_vectors.h"
 #include "tests/testing/expect_error.h"
@@ -46,34 +48,105 @@ INSTANTIATE_TEST_SUITE_P(Kinds, KindWithLists,
                          testing::Values("IVF32,PQ8x4fs", "IVF32,PQ8x4fsr", "IVF32_HNSW8,PQ8x4fs", "IVF32,Flat",
                                          "IVF32,SQ8", "IVF32,PQ8", "OPQ8_16,IVF32,PQ8x4fs"));
 
-TEST_P(KindWithLists, CodesMadeApartAndMergedAreTheIndexThatAddMakes) {
+// The entries of codes by list: row i has the number first + i.
+struct EntriesByList {
+  explicit EntriesByList(uint64_t num_lists) : sizes(num_lists), rows(num_lists), codes(num_lists) {}
+
+  void Add(const VectorCodes& block, size_t code_bytes) {
+    for (size_t i = 0; i < block.lists.size(); ++i, ++num_rows) {
+      const uint32_t list = block.lists[i];
+      ++sizes.at(list);
+      rows[list].push_back(num_rows);
+      const auto code = block.codes.begin() + i * code_bytes;
+      codes[list].insert(codes[list].end(), code, code + code_bytes);
+    }
+  }
+  VectorIndex::ListReader Reader() const {
+    return [this](uint64_t list) { return ListEntries{rows[list], codes[list]}; };
+  }
+
+  int64_t num_rows = 0;
+  std::vector<uint64_t> sizes;
+  std::vector<std::vector<int64_t>> rows;
+  std::vector<std::vector<uint8_t>> codes;
+};
+
+TEST_P(KindWithLists, AFileWrittenListByListFromCodesMadeApartIsTheIndexThatAddMakes) {
   VectorIndex trained(kDim, GetParam());
   trained.Train(vectors_);
   trained.Save(dir_ / "trained");
-  VectorIndex added = VectorIndex::Load(dir_ / "trained"), merged = VectorIndex::Load(dir_ / "trained");
+  VectorIndex added = VectorIndex::Load(dir_ / "trained");
+  EntriesByList entries(trained.num_lists());
   for (size_t begin = 0; begin < kVectors; begin += 300) {  // the last block has fewer
     const auto block = std::span(vectors_).subspan(begin * kDim, std::min<size_t>(300, kVectors - begin) * kDim);
     added.Add(block);
     const VectorCodes codes = trained.Encode(block);
     EXPECT_EQ(codes.codes.size(), codes.lists.size() * trained.code_bytes());
-    merged.AddCodes(codes);
+    entries.Add(codes, trained.code_bytes());
   }
-  EXPECT_EQ(merged.size(), kVectors);
   added.Save(dir_ / "added");
-  merged.Save(dir_ / "merged");
-  EXPECT_EQ(ReadFile(dir_ / "added"), ReadFile(dir_ / "merged"));
+  trained.SaveFilled(dir_ / "filled", entries.sizes, entries.Reader());
+  EXPECT_EQ(ReadFile(dir_ / "added"), ReadFile(dir_ / "filled"));
+  EXPECT_EQ(trained.size(), 0u);
 }
 
-TEST_F(VectorIndexTest, CodesOfAnotherIndexAreRefused) {
+// Quick to train.
+class QuickKindWithLists : public KindWithLists {};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, QuickKindWithLists,
+                         testing::Values("IVF32,PQ8x4fs", "IVF32_HNSW8,PQ8x4fs", "IVF32,Flat", "IVF32,SQ8",
+                                         "PCA16,IVF32,PQ8x4fs"));
+
+TEST_P(QuickKindWithLists, EmptyListsAreWrittenAsFaissWritesThem) {
+  VectorIndex trained(kDim, GetParam());
+  trained.Train(vectors_);
+  trained.Save(dir_ / "trained");
+  VectorIndex added = VectorIndex::Load(dir_ / "trained");
+  const auto few = std::span(vectors_).first(5 * kDim);
+  added.Add(few);
+  added.Save(dir_ / "added");
+  EntriesByList entries(trained.num_lists());
+  entries.Add(trained.Encode(few), trained.code_bytes());
+  trained.SaveFilled(dir_ / "filled", entries.sizes, entries.Reader());
+  EXPECT_EQ(ReadFile(dir_ / "added"), ReadFile(dir_ / "filled"));
+}
+
+TEST_F(VectorIndexTest, AReaderOfListsThatFailsLeavesIndexAndFileAsTheyWere) {
   VectorIndex index(kDim, "IVF32,SQ8");
   index.Train(vectors_);
-  VectorCodes codes = index.Encode(Query(0));
-  codes.lists[0] = 32;
-  EXPECT_ERROR(index.AddCodes(codes), ErrorCode::kCorruption, "do not belong to this index");
-  codes.lists = {0, 1};
-  EXPECT_ERROR(index.AddCodes(codes), ErrorCode::kCorruption, "do not belong to this index");
+  const std::vector<uint64_t> sizes(32, 1);
+  const auto fail = [](uint64_t) -> ListEntries { Throw(ErrorCode::kCorruption, "list is damaged"); };
+  EXPECT_ERROR(index.SaveFilled(dir_ / "filled", sizes, fail), ErrorCode::kCorruption, "list is damaged");
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "filled"));
   EXPECT_EQ(index.size(), 0u);
+  index.Add(vectors_);
+  EXPECT_EQ(index.size(), kVectors);
   EXPECT_EQ(VectorIndex(kDim, "Flat").code_bytes(), 0u);
+}
+
+TEST_P(QuickKindWithLists, GivenCentroidsAreTheListsAndTrainLeavesThemAsTheyAre) {
+  VectorIndex index(kDim, GetParam());
+  EXPECT_EQ(index.num_centroids_wanted(), 32u);
+  index.TrainTransforms(vectors_);
+  const std::vector<float> rows = index.Transform(vectors_);
+  ASSERT_EQ(rows.size(), kVectors * index.centroid_dim());
+  const auto centroids = std::span(rows).first(32 * index.centroid_dim());
+  index.SetCentroids(centroids);
+  EXPECT_EQ(index.num_centroids_wanted(), 0u);
+  index.Train(vectors_);
+  const VectorCodes codes = index.Encode(vectors_);
+  std::vector<uint32_t> nearest(kVectors);
+  FindNearestRows(rows, centroids, index.centroid_dim(), nearest);
+  // HNSW may miss the nearest.
+  const auto same = std::inner_product(nearest.begin(), nearest.end(), codes.lists.begin(), size_t{0}, std::plus<>(),
+                                       [](uint32_t a, uint32_t b) { return a == b ? size_t{1} : size_t{0}; });
+  EXPECT_GE(same, kVectors * 99 / 100);
+}
+
+TEST_F(VectorIndexTest, TheNearestRowIsThatOfABruteForceSearch) {
+  std::vector<uint32_t> nearest(30);
+  FindNearestRows(queries_, vectors_, kDim, nearest);
+  for (size_t i = 0; i < nearest.size(); ++i) EXPECT_EQ(nearest[i], Ids(NearestByBruteForce(vectors_, Query(i), 1))[0]);
 }
 
 TEST_P(EveryKind, GivesTheSameAnswersAfterSavingAndLoading) {

@@ -50,6 +50,11 @@ class ThreadRanks {
       const size_t number = Give({values.begin(), values.end()});
       TakeSum(number, values);
     }
+    // Exact up to 2^53.
+    void Sum(std::span<int64_t> values) override {
+      const size_t number = Give({values.begin(), values.end()});
+      TakeSum(number, values);
+    }
     void Broadcast(std::span<std::byte> bytes, int root) override {
       std::vector<double> given;
       for (const std::byte byte : bytes) given.push_back(static_cast<double>(byte));

@@ -18,6 +18,7 @@ class Recorder final : public Communicator {
     return SingleProcess().StartSum(values);
   }
   void Sum(std::span<double>) override {}
+  void Sum(std::span<int64_t>) override {}
   void Broadcast(std::span<std::byte>, int) override {}
 
   std::vector<std::string> events;
