@@ -191,11 +191,15 @@ void AddRetroOptions(CLI::App& train, ModelOptions& model) {
                        "Decoder layers that attend to neighbours, from 0; default: the paper's choice by depth"))
       ->delimiter(',');
   add(train.add_flag("--gated", retro.gated, "Open each such attention by a gate that starts shut"));
+  add(train.add_option("--gate-init", retro.gate_init,
+                       "What the gates of a RETROfit begin at, before the tanh; 0: as the base"));
   add(train.add_option("--encoder-layers", retro.encoder_layers, "Layers of the neighbours' encoder"));
   add(train.add_option("--encoder-width", retro.encoder_dim, "Its width; 0: the decoder's"));
   add(train.add_option("--encoder-heads", retro.encoder_heads, "Its heads; 0: as wide as the decoder's"));
   add(train.add_flag("--shared-embedding", retro.shared_embedding,
                      "Its tokens are embedded by the decoder's matrix, not by one of its own"));
+  add(train.add_flag("--shared-layers", retro.shared_layers,
+                     "The encoder is the decoder's own first --encoder-layers layers, causal: no weights of its own"));
   static const std::map<std::string, RetrofitInit> kInits = {{"base", RetrofitInit::kBase},
                                                              {"random", RetrofitInit::kRandom}};
   add(train.add_option("--retrofit-init", model.retrofit_init,

@@ -25,7 +25,9 @@ DecoderWeights LoadDecoderWeights(const DecoderSource& source, WeightPrecision p
   weights.output =
       loader.Linear({{tied ? names.token_embedding : names.output, "", config.vocab_size}}, config.hidden_dim, false);
   if (!tied) loader.Count(weights.token_embedding.num_elements(), 0);
-  if (config.retro) weights.retro = LoadRetroWeights(loader);
+  if (config.retro) {
+    weights.retro = LoadRetroWeights(loader, {weights.layers, weights.position_embedding, weights.rope_frequencies});
+  }
   weights.num_parameters = loader.num_parameters();
   weights.bytes = loader.bytes();
   return weights;

@@ -52,6 +52,10 @@ void CpuNeighbourEncoder::Encode(const ChunkNeighbours& neighbours, const float*
   work.attended.resize(rows * q_dim());
   work.ffn.resize(rows * encoder().ffn_dim);
   Embed(work);
+  for (const TransformerLayerWeights& layer : weights_.shared_layers) {
+    AttendToItself(layer, work, pool);
+    FeedForward(layer, work, pool);
+  }
   for (const NeighbourEncoderLayerWeights& layer : weights_.layers) {
     AttendToItself(layer.layer, work, pool);
     if (layer.cross) AttendToChunk(*layer.cross, work, pool);
@@ -94,6 +98,7 @@ void CpuNeighbourEncoder::AttendToItself(const TransformerLayerWeights& layer, W
     args.num_queries = args.num_keys = end - begin;
     args.num_heads = group;
     args.head_dim = head_dim;
+    args.causal = encoder().shared_layers;
     args.scale = 1 / std::sqrt(static_cast<float>(head_dim));
     args.out = work.attended.data() + begin * q_dim() + kv_head * group * head_dim;
     args.out_stride = q_dim();
@@ -108,7 +113,7 @@ void CpuNeighbourEncoder::TurnQueriesAndKeys(Work& work, ThreadPool& pool) const
     for (int64_t row = work.starts[i]; row < work.starts[i + 1]; ++row) {
       const int64_t angle = (row - work.starts[i]) * (head_dim / 2);
       ApplyRotary(work.qkv.data() + row * qkv_dim(), num_turned, head_dim, &cosines_[angle], &sines_[angle],
-                  RotaryPairing::kHalves);
+                  weights_.rotary_pairing);
     }
   });
 }

@@ -1,4 +1,4 @@
-// RETRO's bidirectional encoder of neighbours on the processor (Borgeaud et al. 2022, section 2.4 and algorithm 1).
+// RETRO's encoder of neighbours on the processor (Borgeaud et al. 2022, section 2.4 and algorithm 1).
 // Immutable; const methods may be called from several threads, each with its own pool.
 #pragma once
 

@@ -162,6 +162,19 @@ int64_t GgufVocabSize(const GgufFile& file) {
   return embedding->shape[0];
 }
 
+// Of RetroConfig's encoder whose layers are the decoder's.
+std::string SharedLayersProblem(const DecoderConfig& config) {
+  const NeighbourEncoderConfig& encoder = config.retro->encoder;
+  const bool same = encoder.num_heads == config.num_heads && encoder.num_kv_heads == config.num_kv_heads &&
+                    encoder.head_dim == config.head_dim && encoder.ffn_dim == config.ffn_dim;
+  if (!same) return "encoder.shared_layers needs the encoder's sizes to be the decoder's";
+  if (config.retro->neighbour_len > config.context_len) {
+    return fmt::format("neighbour_len {} is above the decoder's context of {}", config.retro->neighbour_len,
+                       config.context_len);
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string DecoderConfig::Validate() const {
@@ -186,7 +199,9 @@ std::string DecoderConfig::Validate() const {
     return fmt::format("head_dim {} is odd, rotary positions need pairs", head_dim);
   }
   if (!(norm_eps > 0)) return fmt::format("norm_eps {} is not above 0", norm_eps);
-  return retro ? retro->Validate(num_layers, hidden_dim) : "";
+  if (!retro) return "";
+  const std::string problem = retro->Validate(num_layers, hidden_dim);
+  return problem.empty() && retro->encoder.shared_layers ? SharedLayersProblem(*this) : problem;
 }
 
 DecoderConfig DecoderConfigFromJson(const nlohmann::json& json, const std::filesystem::path& named) {

@@ -46,10 +46,21 @@ NeighbourEncoderConfig EncoderFromJson(const JsonFields& fields) {
   encoder.ffn_dim = fields.Count("ffn_dim", 4 * kMaxWidth);
   if (fields.Has("cross_layers")) encoder.cross_layers = Layers(fields, "cross_layers");
   encoder.shared_embedding = fields.BoolOr("shared_embedding", false);
+  encoder.shared_layers = fields.BoolOr("shared_layers", false);
   return encoder;
 }
 
-std::string EncoderProblem(const NeighbourEncoderConfig& encoder, int64_t decoder_dim) {
+std::string SharedLayersProblem(const NeighbourEncoderConfig& encoder, int64_t decoder_layers) {
+  if (encoder.num_layers > decoder_layers) {
+    return fmt::format("encoder.num_layers is {}, the decoder has {} layers to share", encoder.num_layers,
+                       decoder_layers);
+  }
+  if (!encoder.shared_embedding) return "encoder.shared_layers needs encoder.shared_embedding";
+  if (!encoder.cross_layers.empty()) return "encoder.cross_layers must be empty with encoder.shared_layers";
+  return "";
+}
+
+std::string EncoderProblem(const NeighbourEncoderConfig& encoder, int64_t decoder_layers, int64_t decoder_dim) {
   const std::pair<const char*, int64_t> sizes[] = {
       {"num_layers", encoder.num_layers},     {"hidden_dim", encoder.hidden_dim}, {"num_heads", encoder.num_heads},
       {"num_kv_heads", encoder.num_kv_heads}, {"head_dim", encoder.head_dim},     {"ffn_dim", encoder.ffn_dim}};
@@ -66,6 +77,7 @@ std::string EncoderProblem(const NeighbourEncoderConfig& encoder, int64_t decode
     return fmt::format("encoder.hidden_dim {} is not the decoder's {}, which a shared embedding needs",
                        encoder.hidden_dim, decoder_dim);
   }
+  if (encoder.shared_layers) return SharedLayersProblem(encoder, decoder_layers);
   return LayersProblem("encoder.cross_layers", encoder.cross_layers, encoder.num_layers);
 }
 
@@ -78,7 +90,7 @@ std::string RetroConfig::Validate(int64_t num_layers, int64_t hidden_dim) const 
   if (hidden_dim % 2 != 0) return fmt::format("hidden_dim {} is odd", hidden_dim);
   if (cca_layers.empty()) return "cca_layers is empty: name at least one layer";
   const std::string problem = LayersProblem("cca_layers", cca_layers, num_layers);
-  return problem.empty() ? EncoderProblem(encoder, hidden_dim) : problem;
+  return problem.empty() ? EncoderProblem(encoder, num_layers, hidden_dim) : problem;
 }
 
 std::vector<int64_t> DefaultCcaLayers(int64_t num_layers) {
@@ -116,7 +128,8 @@ nlohmann::json ToJson(const RetroConfig& config) {
             {"head_dim", encoder.head_dim},
             {"ffn_dim", encoder.ffn_dim},
             {"cross_layers", encoder.cross_layers},
-            {"shared_embedding", encoder.shared_embedding}}}};
+            {"shared_embedding", encoder.shared_embedding},
+            {"shared_layers", encoder.shared_layers}}}};
 }
 
 }  // namespace retro

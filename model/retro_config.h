@@ -22,6 +22,11 @@ struct NeighbourEncoderConfig {
   int64_t ffn_dim = 0;
   std::vector<int64_t> cross_layers = {0};  // (P_enc) layers that attend to the decoder's activations, from 0
   bool shared_embedding = false;            // tokens are embedded by the decoder's matrix; then of its width
+  // Its layers are the decoder's own first num_layers, causal as there: no weights beside a last norm, and what a
+  // neighbour is encoded to does not depend on the chunk that attends. Then of the decoder's sizes, with
+  // shared_embedding, and without cross_layers. (Not in the paper: a RETROfit's attention begins as a copy of the
+  // base's and so finds the keys and values that it was trained on.)
+  bool shared_layers = false;
 
   friend bool operator==(const NeighbourEncoderConfig&, const NeighbourEncoderConfig&) = default;
 };

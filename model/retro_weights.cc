@@ -59,7 +59,29 @@ NeighbourEncoderLayerWeights LoadEncoderLayer(WeightLoader& loader, const Neighb
   return weights;
 }
 
-NeighbourEncoderWeights LoadEncoder(WeightLoader& loader, const RetroWeightNames& names) {
+void ShareLayers(const DecoderSource& source, const SharedLayers& decoder, NeighbourEncoderWeights& weights) {
+  const RetroConfig& retro = *source.config.retro;
+  const auto floats = [](std::span<const float> from) { return std::vector<float>(from.begin(), from.end()); };
+  weights.shared_layers = decoder.layers.first(retro.encoder.num_layers);
+  weights.rope_frequencies = floats(decoder.rope_frequencies);
+  if (source.rope_style == RopeStyle::kInterleaved) weights.rotary_pairing = RotaryPairing::kNeighbours;
+  if (decoder.position_embedding.empty()) return;
+  weights.position_embedding = floats(decoder.position_embedding.first(retro.neighbour_len * retro.encoder.hidden_dim));
+}
+
+void LoadOwnLayers(WeightLoader& loader, const RetroWeightNames& names, NeighbourEncoderWeights& weights) {
+  const DecoderConfig& config = loader.source().config;
+  const NeighbourEncoderConfig& encoder = config.retro->encoder;
+  if (names.position_embedding.empty()) {
+    weights.rope_frequencies = RopeFrequencies(config, encoder.head_dim);
+  } else {
+    weights.position_embedding =
+        loader.Floats(names.position_embedding, {config.retro->neighbour_len, encoder.hidden_dim});
+  }
+  for (const auto& layer : names.encoder_layers) weights.layers.push_back(LoadEncoderLayer(loader, layer));
+}
+
+NeighbourEncoderWeights LoadEncoder(WeightLoader& loader, const RetroWeightNames& names, const SharedLayers& decoder) {
   const DecoderConfig& config = loader.source().config;
   const RetroConfig& retro = *config.retro;
   NeighbourEncoderWeights weights;
@@ -67,24 +89,22 @@ NeighbourEncoderWeights LoadEncoder(WeightLoader& loader, const RetroWeightNames
   weights.token_embedding = loader.Tensor(shared ? loader.source().names.token_embedding : names.token_embedding,
                                           {config.vocab_size, retro.encoder.hidden_dim});
   if (!shared) loader.Count(weights.token_embedding.num_elements(), 0);
-  if (names.position_embedding.empty()) {
-    weights.rope_frequencies = RopeFrequencies(config, retro.encoder.head_dim);
+  if (retro.encoder.shared_layers) {
+    ShareLayers(loader.source(), decoder, weights);
   } else {
-    weights.position_embedding =
-        loader.Floats(names.position_embedding, {retro.neighbour_len, retro.encoder.hidden_dim});
+    LoadOwnLayers(loader, names, weights);
   }
-  for (const auto& layer : names.encoder_layers) weights.layers.push_back(LoadEncoderLayer(loader, layer));
   weights.final_norm = loader.Norm(names.encoder_norm, names.encoder_norm_bias, retro.encoder.hidden_dim);
   return weights;
 }
 
 }  // namespace
 
-RetroWeights LoadRetroWeights(WeightLoader& loader) {
+RetroWeights LoadRetroWeights(WeightLoader& loader, const SharedLayers& decoder) {
   const DecoderConfig& config = loader.source().config;
   const RetroWeightNames names = RetroNames(config);
   RetroWeights weights;
-  weights.encoder = LoadEncoder(loader, names);
+  weights.encoder = LoadEncoder(loader, names, decoder);
   for (const ChunkedAttentionNames& layer : names.cca) {
     ChunkedAttentionWeights& cca = weights.cca.emplace_back();
     cca.norm = loader.Norm(layer.norm, layer.norm_bias, config.hidden_dim);

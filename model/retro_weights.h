@@ -2,9 +2,11 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "model/kernels/relative_positions.h"
+#include "model/kernels/vector_ops.h"
 #include "model/weight_loader.h"
 
 namespace retro {
@@ -34,8 +36,17 @@ struct NeighbourEncoderWeights {
   TensorView token_embedding;             // stays in the file's map
   std::vector<float> position_embedding;  // [neighbour_len, hidden_dim]; empty with rotary positions
   std::vector<float> rope_frequencies;    // [head_dim / 2]; empty with learned positions
+  RotaryPairing rotary_pairing = RotaryPairing::kHalves;
   std::vector<NeighbourEncoderLayerWeights> layers;
+  // NeighbourEncoderConfig::shared_layers: the decoder's, in place of `layers`.
+  std::span<const TransformerLayerWeights> shared_layers;
   NormWeights final_norm;
+};
+
+// What an encoder with shared layers takes from its decoder; the layers must outlive it.
+struct SharedLayers {
+  std::span<const TransformerLayerWeights> layers;
+  std::span<const float> position_embedding, rope_frequencies;
 };
 
 struct ChunkedAttentionWeights {
@@ -49,7 +60,8 @@ struct RetroWeights {
   std::vector<ChunkedAttentionWeights> cca;  // one for each of RetroConfig::cca_layers
 };
 
-// Throws Error(kCorruption, kInvalidArgument) naming file and tensor. REQUIRES: loader.source().config.retro
-RetroWeights LoadRetroWeights(WeightLoader& loader);
+// `decoder`: its weights, looked at only where the encoder shares them. Throws Error(kCorruption, kInvalidArgument)
+// naming file and tensor. REQUIRES: loader.source().config.retro
+RetroWeights LoadRetroWeights(WeightLoader& loader, const SharedLayers& decoder);
 
 }  // namespace retro

@@ -173,8 +173,11 @@ RetroWeightNames RetroNames(const DecoderConfig& config) {
   const bool norm_bias = config.norm == NormKind::kLayerNorm;
   RetroWeightNames names;
   if (!retro.encoder.shared_embedding) names.token_embedding = "retro.encoder.token_embedding.weight";
-  if (config.position == PositionKind::kLearned) names.position_embedding = "retro.encoder.position_embedding.weight";
-  for (int64_t i = 0; i < retro.encoder.num_layers; ++i) {
+  const bool own_layers = !retro.encoder.shared_layers;
+  if (own_layers && config.position == PositionKind::kLearned) {
+    names.position_embedding = "retro.encoder.position_embedding.weight";
+  }
+  for (int64_t i = 0; own_layers && i < retro.encoder.num_layers; ++i) {
     const bool crosses = std::ranges::find(retro.encoder.cross_layers, i) != retro.encoder.cross_layers.end();
     names.encoder_layers.push_back(
         NeighbourEncoderLayer("retro.encoder.layers." + std::to_string(i) + ".", crosses, config));

@@ -57,8 +57,8 @@ struct ChunkedAttentionNames {
 // The weights that RETRO adds to a decoder (model/retro_config.h); all matrices are [out, in].
 struct RetroWeightNames {
   std::string token_embedding;     // [vocab_size, encoder.hidden_dim]; empty: the decoder's
-  std::string position_embedding;  // [neighbour_len, encoder.hidden_dim]; empty with rotary positions
-  std::vector<NeighbourEncoderLayerNames> encoder_layers;
+  std::string position_embedding;  // [neighbour_len, encoder.hidden_dim]; empty with rotary positions or shared layers
+  std::vector<NeighbourEncoderLayerNames> encoder_layers;  // none where they are the decoder's
   std::string encoder_norm, encoder_norm_bias;
   std::vector<ChunkedAttentionNames> cca;  // one for each of cca_layers
 };

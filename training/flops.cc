@@ -71,7 +71,8 @@ double TrainingFlops(const DecoderConfig& config, int64_t seq_len, bool neighbou
   sum += Operations(output, !frozen_base || neighbours, !frozen_base);
   if (!neighbours || !config.retro) return sum;
   sum += static_cast<double>(config.retro->cca_layers.size()) * Operations(CrossAttention(config), true, true);
-  return sum + Operations(Encoder(config), true, true);
+  const bool encoder_learns = !(frozen_base && config.retro->encoder.shared_layers);
+  return sum + Operations(Encoder(config), encoder_learns, encoder_learns);
 }
 
 double LoraTrainingFlops(const DecoderConfig& config, int64_t seq_len, int64_t adapter_weights) {

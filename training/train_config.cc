@@ -57,6 +57,9 @@ void ValidateRetro(const ModelOptions& model, uint32_t seq_len) {
   RequireAtLeast("--encoder-layers", retro.encoder_layers, 1);
   RequireAtLeast("--encoder-width", retro.encoder_dim, 0);
   RequireAtLeast("--encoder-heads", retro.encoder_heads, 0);
+  if (retro.gate_init != 0 && !retro.gated) {
+    Throw(ErrorCode::kInvalidArgument, "--gate-init {} is without --gated", retro.gate_init);
+  }
   if (model.retro && seq_len % retro.chunk_len != 0) {
     Throw(ErrorCode::kInvalidArgument, "--seq-len {} is not a multiple of --chunk-len {}", seq_len, retro.chunk_len);
   }
@@ -213,6 +216,8 @@ json ModelJson(const ModelOptions& model) {
           {"encoder-width", retro.encoder_dim},
           {"encoder-heads", retro.encoder_heads},
           {"shared-embedding", retro.shared_embedding},
+          {"shared-layers", retro.shared_layers},
+          {"gate-init", retro.gate_init},
           {"retrofit-init", model.retrofit_init == RetrofitInit::kBase ? "base" : "random"}};
 }
 
@@ -358,7 +363,9 @@ RetroConfig NewRetroConfig(const RetroOptions& options, const DecoderConfig& dec
   retro.gated = options.gated;
   NeighbourEncoderConfig& encoder = retro.encoder;
   encoder.num_layers = options.encoder_layers;
-  encoder.shared_embedding = options.shared_embedding;
+  encoder.shared_embedding = options.shared_embedding || options.shared_layers;
+  encoder.shared_layers = options.shared_layers;
+  if (options.shared_layers) encoder.cross_layers.clear();
   encoder.hidden_dim = options.encoder_dim == 0 ? decoder.hidden_dim : options.encoder_dim;
   encoder.num_heads =
       options.encoder_heads == 0 ? std::max<int64_t>(1, encoder.hidden_dim / decoder.head_dim) : options.encoder_heads;

@@ -25,6 +25,8 @@ struct RetroOptions {
   int64_t encoder_dim = 0;        // 0: the decoder's width
   int64_t encoder_heads = 0;      // 0: heads as wide as the decoder's
   bool shared_embedding = false;  // the encoder reads by the decoder's token embedding
+  bool shared_layers = false;     // the encoder is the decoder's own first layers
+  double gate_init = 0;           // of a RETROfit's gates, before the tanh
 };
 
 struct ModelOptions {

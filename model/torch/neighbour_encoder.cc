@@ -62,6 +62,10 @@ NeighbourEncoderImpl::NeighbourEncoderImpl(const DecoderConfig& config) {
   if (!encoder.shared_embedding) {
     token_embedding = register_module("token_embedding", nn::Embedding(config.vocab_size, encoder.hidden_dim));
   }
+  if (encoder.shared_layers) {
+    final_norm = register_module("final_norm", Norm(own));
+    return;
+  }
   if (config.position == PositionKind::kLearned) {
     position_embedding =
         register_module("position_embedding", nn::Embedding(config.retro->neighbour_len, encoder.hidden_dim));

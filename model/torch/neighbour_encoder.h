@@ -33,7 +33,8 @@ class NeighbourEncoderImpl : public torch::nn::Module {
 
   // tokens: [B, L, k, r] int64; present: the same shape, bool, undefined: all; activations: [B, L, m, C], the decoder's
   // of the chunks themselves. `shared_embedding`: the decoder's matrix, looked at only where the configuration shares
-  // it. Each neighbour is encoded by itself. [B, L, k, r, C']
+  // it. Each neighbour is encoded by itself. [B, L, k, r, C']. REQUIRES: not shared_layers, whose encoder is the
+  // decoder's layers and the norm alone (RetroModule).
   torch::Tensor forward(const torch::Tensor& tokens, const torch::Tensor& present, const torch::Tensor& activations,
                         const torch::Tensor& shared_embedding);
 

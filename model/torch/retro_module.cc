@@ -34,13 +34,28 @@ torch::Tensor RetroModuleImpl::Hidden(const torch::Tensor& tokens, const Neighbo
     if (next < cca.size() && retro.cca_layers[next] == i) {
       if (!encoded.defined()) {
         const auto activations = hidden.slice(1, 0, chunks * retro.chunk_len).unflatten(1, {chunks, retro.chunk_len});
-        encoded = encoder(found, present, activations, decoder->token_embedding->weight);
+        encoded = Encode(found, present, activations);
       }
       hidden = hidden + cca[next++](hidden, encoded, present);
     }
     hidden = decoder->Step([layer](const torch::Tensor& x) mutable { return layer->FeedForwardStep(x); }, hidden);
   }
   return decoder->final_norm(hidden);
+}
+
+// Shared layers are causal and what there is of a neighbour stands first, so no token sees a missing one.
+torch::Tensor RetroModuleImpl::Encode(const torch::Tensor& found, const torch::Tensor& present,
+                                      const torch::Tensor& activations) {
+  const NeighbourEncoderConfig& sizes = config_.retro->encoder;
+  if (!sizes.shared_layers) return encoder(found, present, activations, decoder->token_embedding->weight);
+  const auto tokens = found.flatten(0, 2);  // [B L k, r]
+  const auto angles = decoder->Angles(tokens);
+  auto hidden = decoder->Embed(tokens);
+  for (int64_t i = 0; i < sizes.num_layers; ++i) {
+    DecoderLayer layer = decoder->layers[i];
+    hidden = decoder->Step([layer, angles](const torch::Tensor& x) mutable { return layer(x, angles); }, hidden);
+  }
+  return encoder->final_norm(hidden).unflatten(0, {found.size(0), found.size(1), found.size(2)});
 }
 
 }  // namespace retro

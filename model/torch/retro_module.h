@@ -32,6 +32,9 @@ class RetroModuleImpl : public torch::nn::Module {
   std::vector<ChunkedCrossAttention> cca;  // one for each of config.retro->cca_layers
 
  private:
+  // What the chunks attend to: [B, L, k, r, C']
+  torch::Tensor Encode(const torch::Tensor& found, const torch::Tensor& present, const torch::Tensor& activations);
+
   DecoderConfig config_;
 };
 TORCH_MODULE(RetroModule);

@@ -85,11 +85,12 @@ void InitializeEncoder(DecoderModule& base, NeighbourEncoder& encoder) {
     CopyAttention(own->attention, layer->cross);
     SetZero(layer->cross->out);  // the encoder begins as the base's first layers
   }
-  CopyNorm(base->final_norm, encoder->final_norm);
 }
 
 void CopyFromBase(const RetroConfig& retro, RetroModule& module) {
   InitializeEncoder(module->decoder, module->encoder);
+  // Keys and values are copies of those of a layer that reads its input through this norm.
+  CopyNorm(module->decoder->layers[retro.cca_layers.front()]->attention_norm, module->encoder->final_norm);
   for (size_t i = 0; i < module->cca.size(); ++i) {
     const DecoderLayer& layer = module->decoder->layers[retro.cca_layers[i]];
     CopyNorm(layer->attention_norm, module->cca[i]->norm);
@@ -99,7 +100,7 @@ void CopyFromBase(const RetroConfig& retro, RetroModule& module) {
 
 // What is not the base decoder's.
 void InitializeNewWeights(RetroModule& module) {
-  InitializeParameters(*module->encoder, static_cast<int64_t>(module->encoder->layers.size()));
+  InitializeParameters(*module->encoder, std::max<int64_t>(1, std::ssize(module->encoder->layers)));
   for (ChunkedCrossAttention& cca : module->cca) {
     InitializeParameters(*cca, static_cast<int64_t>(module->decoder->layers.size()));
   }
@@ -160,7 +161,7 @@ void InitializeWeights(RetroModule& module) {
   InitializeNewWeights(module);
 }
 
-RetroModule RetrofitModule(const DecoderSource& base, const RetroConfig& retro, RetrofitInit init) {
+RetroModule RetrofitModule(const DecoderSource& base, const RetroConfig& retro, RetrofitInit init, double gate) {
   if (init == RetrofitInit::kBase) CheckWidths(base.config, retro);
   DecoderConfig config = ModuleConfig(base);
   config.retro = retro;
@@ -174,8 +175,12 @@ RetroModule RetrofitModule(const DecoderSource& base, const RetroConfig& retro, 
   } else {
     CopyFromBase(retro, module);
   }
-  if (!retro.gated) {
-    for (ChunkedCrossAttention& cca : module->cca) SetZero(cca->attention->out);
+  for (ChunkedCrossAttention& cca : module->cca) {
+    if (retro.gated) {
+      cca->gate.fill_(gate);
+    } else {
+      SetZero(cca->attention->out);
+    }
   }
   return module;
 }

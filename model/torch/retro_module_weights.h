@@ -26,10 +26,11 @@ void InitializeWeights(RetroModule& module);
 // chunked cross-attention begins as its layer's self-attention, the encoder as the base's embedding and first layers
 // (its attention to the decoder's activations too); distances count for nothing at first, and gates are closed. Without
 // gates, the matrices that end the new branches of the decoder are zero instead. The encoder must have the decoder's
-// widths. With kRandom they are drawn as InitializeWeights does, for an encoder of any width; where there are no gates
-// those matrices are zero here, too. Either way the module begins as the base, bit for bit. Throws
-// Error(kInvalidArgument) saying which width differs.
-RetroModule RetrofitModule(const DecoderSource& base, const RetroConfig& retro,
-                           RetrofitInit init = RetrofitInit::kBase);
+// widths. Its last norm begins as that of the first layer with chunked cross-attention. With kRandom they are drawn as
+// InitializeWeights does, for an encoder of any width; where there are no gates those matrices are zero here, too.
+// Either way the module begins as the base, bit for bit, unless gates begin at a `gate` (before the tanh) other than 0.
+// Throws Error(kInvalidArgument) saying which width differs.
+RetroModule RetrofitModule(const DecoderSource& base, const RetroConfig& retro, RetrofitInit init = RetrofitInit::kBase,
+                           double gate = 0);
 
 }  // namespace retro

@@ -2,7 +2,8 @@
 """Makes tiny random RETRO checkpoints, and the logits and gradients that follow from the paper's equations.
 
 Needs torch, safetensors, numpy. Written from Borgeaud et al. 2022 (equations 1 to 7, algorithm 1) one chunk, one neighbour and one
-head at a time, in double precision, apart from retro's own code. Writes, beside itself, retro/gpt2/ and retro/llama/:
+head at a time, in double precision, apart from retro's own code. Writes, beside itself, retro/gpt2/, retro/llama/, and the
+same with the decoder's first layers as encoder (gpt2_shared, llama_shared):
 config.json, model.safetensors, tokens.json (B sequences of one length), neighbours.json (for each sequence and each chunk
 k lists of tokens; an empty list is a neighbour that there is not), logits.f32 (a row of vocab_size for every token) and
 gradients.safetensors (of the mean next-token cross-entropy).
@@ -93,15 +94,16 @@ def feed_forward(x, w, name, c):
 
 
 def encode(neighbour, activations, w, c):
-    """One neighbour: tokens to rows, conditioned on the chunk's activations."""
+    """One neighbour: tokens to rows, conditioned on the chunk's activations, or by the decoder's own first layers."""
     e, r = c["encoder"], "retro.encoder."
+    own = not e["shared_layers"]
     x = (w["token_embedding.weight"] if e["shared_embedding"] else w[r + "token_embedding.weight"])[neighbour]
     if c["family"] == "gpt2":
-        x = x + w[r + "position_embedding.weight"][:len(neighbour)]
+        x = x + w[(r if own else "") + "position_embedding.weight"][:len(neighbour)]
     for j in range(e["num_layers"]):
-        layer = f"{r}layers.{j}."
+        layer = f"{r if own else ''}layers.{j}."
         x = x + self_attention(normed(x, w, c, layer + "attention_norm"), w, layer + "attention", e["num_heads"],
-                               e["num_kv_heads"], e["head_dim"], c, causal=False)
+                               e["num_kv_heads"], e["head_dim"], c, causal=not own)
         if j in e["cross_layers"]:
             memory = normed(activations, w, c, layer + "cross.memory_norm")
             places = [[(memory[i], at - i) for i in range(len(memory))] for at in range(len(x))]
@@ -178,7 +180,8 @@ def shapes(c):
     s["token_embedding.weight"] = (c["vocab"], d)
     if bias:
         s["position_embedding.weight"] = (c["context"], d)
-        s["retro.encoder.position_embedding.weight"] = (c["neighbour_len"], ed)
+        if not e["shared_layers"]:
+            s["retro.encoder.position_embedding.weight"] = (c["neighbour_len"], ed)
     for n in range(c["layers"]):
         norm(f"layers.{n}.attention_norm", d)
         attention(f"layers.{n}.attention", d, d, c["heads"], c["kv_heads"], c["head_dim"], False)
@@ -189,7 +192,7 @@ def shapes(c):
         s["output.weight"] = (c["vocab"], d)
     if not e["shared_embedding"]:
         s["retro.encoder.token_embedding.weight"] = (c["vocab"], ed)
-    for j in range(e["num_layers"]):
+    for j in range(0 if e["shared_layers"] else e["num_layers"]):
         layer = f"retro.encoder.layers.{j}."
         norm(layer + "attention_norm", ed)
         attention(layer + "attention", ed, ed, e["num_heads"], e["num_kv_heads"], e["head_dim"], False)
@@ -283,17 +286,29 @@ def main():
     make("gpt2", dict(family="gpt2", vocab=53, hidden=20, layers=3, heads=2, kv_heads=2, head_dim=10, ffn=28, context=40, eps=1e-5,
                       tied=True, chunk_len=6, neighbour_len=12, cca_layers=[1, 2], gated=False, length=22,
                       encoder=dict(num_layers=2, hidden_dim=12, num_heads=2, num_kv_heads=2, head_dim=6, ffn_dim=20,
-                                   cross_layers=[0], shared_embedding=False)),
+                                   cross_layers=[0], shared_embedding=False, shared_layers=False)),
          ["retro.cca.1.attention.q.weight", "retro.cca.2.attention.position.weight", "retro.cca.1.attention.position_bias",
           "retro.encoder.layers.0.cross.k.weight", "retro.encoder.layers.0.cross.position.weight",
           "retro.encoder.layers.1.ffn.up.bias", "retro.encoder.token_embedding.weight", "layers.0.ffn.down.weight"])
     make("llama", dict(family="llama", vocab=59, hidden=24, layers=3, heads=4, kv_heads=2, head_dim=6, ffn=20, context=64, eps=1e-6,
                        base=5000.0, tied=False, chunk_len=5, neighbour_len=9, cca_layers=[0, 2], gated=True, length=20,
                        encoder=dict(num_layers=2, hidden_dim=24, num_heads=4, num_kv_heads=2, head_dim=6, ffn_dim=16,
-                                    cross_layers=[0, 1], shared_embedding=True)),
+                                    cross_layers=[0, 1], shared_embedding=True, shared_layers=False)),
          ["retro.cca.0.gate", "retro.cca.0.attention.k.weight", "retro.cca.2.attention.v.weight",
           "retro.encoder.layers.1.cross.q.weight", "retro.encoder.layers.1.cross.memory_norm.weight",
           "retro.encoder.layers.0.attention.k.weight", "layers.0.attention.q.weight", "token_embedding.weight"])
+    shared = dict(num_layers=2, cross_layers=[], shared_embedding=True, shared_layers=True)
+    make("gpt2_shared", dict(family="gpt2", vocab=53, hidden=20, layers=3, heads=2, kv_heads=2, head_dim=10, ffn=28, context=40,
+                             eps=1e-5, tied=True, chunk_len=6, neighbour_len=12, cca_layers=[1, 2], gated=False, length=22,
+                             encoder=dict(hidden_dim=20, num_heads=2, num_kv_heads=2, head_dim=10, ffn_dim=28, **shared)),
+         ["retro.cca.1.attention.q.weight", "retro.encoder.final_norm.bias", "layers.0.ffn.down.weight",
+          "layers.0.attention.q.weight"])
+    make("llama_shared", dict(family="llama", vocab=59, hidden=24, layers=3, heads=4, kv_heads=2, head_dim=6, ffn=20, context=64,
+                              eps=1e-6, base=5000.0, tied=False, chunk_len=5, neighbour_len=9, cca_layers=[0, 2], gated=True,
+                              length=20, encoder=dict(hidden_dim=24, num_heads=4, num_kv_heads=2, head_dim=6, ffn_dim=20,
+                                                      **shared)),
+         ["retro.cca.0.gate", "retro.cca.2.attention.v.weight", "retro.encoder.final_norm.weight",
+          "layers.0.attention.q.weight", "token_embedding.weight"])
 
 
 if __name__ == "__main__":

@@ -16,14 +16,14 @@
 namespace retro {
 namespace {
 
-constexpr size_t kDim = 12;
+constexpr size_t kClusteredDim = 12;
 constexpr uint64_t kRows = 1000, kBlockRows = 64, kLists = 20;
 
 // Multiples of 2^-10, as values in half precision near 1 are.
 std::vector<float> Rows(uint64_t count, unsigned seed) {
   std::mt19937 random(seed);
   std::normal_distribution<float> normal;
-  std::vector<float> rows(count * kDim);
+  std::vector<float> rows(count * kClusteredDim);
   for (float& value : rows) value = std::round(normal(random) * 1024) / 1024;
   return rows;
 }
@@ -33,18 +33,18 @@ class KMeansTest : public testing::Test {
   KMeansTest() { Progress::SetEnabled(false); }
 
   KMeansSample Sample() const {
-    const uint64_t count = rows_.size() / kDim;
+    const uint64_t count = rows_.size() / kClusteredDim;
     return {.num_rows = count,
             .num_blocks = (count + kBlockRows - 1) / kBlockRows,
-            .dim = kDim,
+            .dim = kClusteredDim,
             .rows = [this](uint64_t block) {
-              const size_t begin = block * kBlockRows * kDim;
+              const size_t begin = block * kBlockRows * kClusteredDim;
               return std::vector(rows_.begin() + begin,
-                                 rows_.begin() + std::min(rows_.size(), begin + kBlockRows * kDim));
+                                 rows_.begin() + std::min(rows_.size(), begin + kBlockRows * kClusteredDim));
             }};
   }
 
-  std::vector<float> First() const { return {rows_.begin(), rows_.begin() + kLists * kDim}; }
+  std::vector<float> First() const { return {rows_.begin(), rows_.begin() + kLists * kClusteredDim}; }
 
   std::vector<float> Run(int iterations, size_t threads = 1) {
     ThreadPool pool(threads);
@@ -54,8 +54,8 @@ class KMeansTest : public testing::Test {
 
   double SquaredDistance(size_t row, std::span<const double> centroids, size_t list) const {
     double sum = 0;
-    for (size_t i = 0; i < kDim; ++i) {
-      const double difference = rows_[row * kDim + i] - centroids[list * kDim + i];
+    for (size_t i = 0; i < kClusteredDim; ++i) {
+      const double difference = rows_[row * kClusteredDim + i] - centroids[list * kClusteredDim + i];
       sum += difference * difference;
     }
     return sum;
@@ -64,7 +64,7 @@ class KMeansTest : public testing::Test {
   // The list of each row, by the definition.
   size_t Nearest(size_t row, std::span<const double> centroids) const {
     size_t nearest = 0;
-    for (size_t list = 1; list < centroids.size() / kDim; ++list) {
+    for (size_t list = 1; list < centroids.size() / kClusteredDim; ++list) {
       if (SquaredDistance(row, centroids, list) < SquaredDistance(row, centroids, nearest)) nearest = list;
     }
     return nearest;
@@ -73,7 +73,8 @@ class KMeansTest : public testing::Test {
   double Objective(const std::vector<float>& centroids) const {
     const std::vector<double> exact(centroids.begin(), centroids.end());
     double sum = 0;
-    for (size_t row = 0; row < rows_.size() / kDim; ++row) sum += SquaredDistance(row, exact, Nearest(row, exact));
+    for (size_t row = 0; row < rows_.size() / kClusteredDim; ++row)
+      sum += SquaredDistance(row, exact, Nearest(row, exact));
     return sum;
   }
 
@@ -81,17 +82,17 @@ class KMeansTest : public testing::Test {
 };
 
 TEST_F(KMeansTest, AgreesWithLloydsAlgorithmInDoublePrecision) {
-  std::vector<double> centroids(rows_.begin(), rows_.begin() + kLists * kDim);
+  std::vector<double> centroids(rows_.begin(), rows_.begin() + kLists * kClusteredDim);
   for (int iteration = 0; iteration < 4; ++iteration) {
     std::vector<double> sums(centroids.size()), counts(kLists);
     for (size_t row = 0; row < kRows; ++row) {
       const size_t list = Nearest(row, centroids);
-      for (size_t i = 0; i < kDim; ++i) sums[list * kDim + i] += rows_[row * kDim + i];
+      for (size_t i = 0; i < kClusteredDim; ++i) sums[list * kClusteredDim + i] += rows_[row * kClusteredDim + i];
       ++counts[list];
     }
     for (size_t i = 0; i < sums.size(); ++i) {
-      ASSERT_GT(counts[i / kDim], 0);
-      centroids[i] = sums[i] / counts[i / kDim];
+      ASSERT_GT(counts[i / kClusteredDim], 0);
+      centroids[i] = sums[i] / counts[i / kClusteredDim];
     }
   }
   const std::vector<float> found = Run(4);
@@ -120,24 +121,24 @@ TEST_F(KMeansTest, EachIterationBringsTheRowsNearerToTheirCentroids) {
 
 TEST_F(KMeansTest, AListWithoutARowTakesHalfOfTheLargest) {
   rows_.clear();
-  for (int i = 0; i < 60; ++i) rows_.insert(rows_.end(), kDim, i < 50 ? 1 + i % 2 * 0.25f : -4);
-  std::vector<float> first(3 * kDim);
-  std::fill_n(first.begin(), kDim, 1.0f);
-  std::fill_n(first.begin() + kDim, kDim, -4.0f);
-  std::fill_n(first.begin() + 2 * kDim, kDim, 100.0f);  // nearest to nobody
+  for (int i = 0; i < 60; ++i) rows_.insert(rows_.end(), kClusteredDim, i < 50 ? 1 + i % 2 * 0.25f : -4);
+  std::vector<float> first(3 * kClusteredDim);
+  std::fill_n(first.begin(), kClusteredDim, 1.0f);
+  std::fill_n(first.begin() + kClusteredDim, kClusteredDim, -4.0f);
+  std::fill_n(first.begin() + 2 * kClusteredDim, kClusteredDim, 100.0f);  // nearest to nobody
   ThreadPool pool(2);
   SingleProcess alone;
   const std::vector<float> found = KMeans(Sample(), first, 1, pool, alone);
-  for (size_t i = 0; i < kDim; ++i) {
-    EXPECT_EQ(found[kDim + i], -4);
-    EXPECT_NE(found[i], found[2 * kDim + i]);
+  for (size_t i = 0; i < kClusteredDim; ++i) {
+    EXPECT_EQ(found[kClusteredDim + i], -4);
+    EXPECT_NE(found[i], found[2 * kClusteredDim + i]);
     EXPECT_NEAR(found[i], 1.125, 0.002);
-    EXPECT_NEAR(found[2 * kDim + i], 1.125, 0.002);
+    EXPECT_NEAR(found[2 * kClusteredDim + i], 1.125, 0.002);
   }
 }
 
 TEST_F(KMeansTest, FewerDifferentRowsThanListsLeaveSomeListsEmpty) {
-  for (size_t i = kDim; i < rows_.size(); ++i) rows_[i] = rows_[i % kDim];
+  for (size_t i = kClusteredDim; i < rows_.size(); ++i) rows_[i] = rows_[i % kClusteredDim];
   const std::vector<float> found = Run(3);
   for (const float value : found) EXPECT_TRUE(std::isfinite(value));
 }

@@ -65,7 +65,7 @@ class RetroModuleTest : public testing::TestWithParam<const char*> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Families, RetroModuleTest, testing::Values("gpt2", "llama"),
+INSTANTIATE_TEST_SUITE_P(Families, RetroModuleTest, testing::Values("gpt2", "llama", "gpt2_shared", "llama_shared"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(RetroModuleTest, HasTheLogitsOfThePapersEquations) {

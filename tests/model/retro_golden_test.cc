@@ -56,14 +56,15 @@ void ExpectGoldenLogitsOfTraining(const std::string& name, bool step_by_step) {
   ExpectNear(all, ReadFloats(folder / "logits.f32"), 1e-4f);
 }
 
+// The last two have the decoder's first layers as encoder.
+constexpr const char* kAligned[] = {"retro/gpt2", "retro/llama", "retro/gpt2_shared", "retro/llama_shared"};
+
 TEST(RetroGolden, BothFamiliesHaveTheLogitsOfTheReference) {
-  ExpectGoldenLogitsOfTraining("retro/gpt2", false);
-  ExpectGoldenLogitsOfTraining("retro/llama", false);
+  for (const char* model : kAligned) ExpectGoldenLogitsOfTraining(model, false);
 }
 
 TEST(RetroGolden, TokenByTokenTheyAreTheSame) {
-  ExpectGoldenLogitsOfTraining("retro/gpt2", true);
-  ExpectGoldenLogitsOfTraining("retro/llama", true);
+  for (const char* model : kAligned) ExpectGoldenLogitsOfTraining(model, true);
 }
 
 TEST(RetroGolden, Gpt2WithGatesHasTheLogitsOfTheReference) { ExpectGoldenLogits("retro_unaligned/gpt2"); }

@@ -40,7 +40,7 @@ TrainableModel FirstWeights(const TrainConfig& config, const Tokenizer& tokenize
   if (!config.model.retro || source.config.retro) return TrainableModel::Load(source);
   torch::manual_seed(config.seed);
   return TrainableModel::Retrofit(source, NewRetroConfig(config.model.retro_options, source.config),
-                                  config.model.retrofit_init);
+                                  config.model.retrofit_init, config.model.retro_options.gate_init);
 }
 
 // A checkpoint of an adapter is used with the model that it started beside.

@@ -62,10 +62,11 @@ TrainableModel TrainableModel::Load(const DecoderSource& source) {
   return TrainableModel(ModuleConfig(source), LoadDecoderModule(source));
 }
 
-TrainableModel TrainableModel::Retrofit(const DecoderSource& base, const RetroConfig& retro, RetrofitInit init) {
+TrainableModel TrainableModel::Retrofit(const DecoderSource& base, const RetroConfig& retro, RetrofitInit init,
+                                        double gate) {
   DecoderConfig config = ModuleConfig(base);
   config.retro = retro;
-  return TrainableModel(std::move(config), RetrofitModule(base, retro, init));
+  return TrainableModel(std::move(config), RetrofitModule(base, retro, init, gate));
 }
 
 void TrainableModel::To(const torch::Device& device) { root().to(device); }

@@ -25,7 +25,8 @@ class TrainableModel {
   // The weights of a file, its chunked cross-attention included. Throws Error naming file and tensor.
   static TrainableModel Load(const DecoderSource& source);
   // The weights of a file that has no chunked cross-attention, and new ones beside them (RetrofitModule).
-  static TrainableModel Retrofit(const DecoderSource& base, const RetroConfig& retro, RetrofitInit init);
+  static TrainableModel Retrofit(const DecoderSource& base, const RetroConfig& retro, RetrofitInit init,
+                                 double gate = 0);
 
   const DecoderConfig& config() const { return config_; }
   void To(const torch::Device& device);
