@@ -44,6 +44,9 @@ TEST(Retrieve, RefusesWhatCannotBe) {
   }
   EXPECT_EQ(service.Post("/v1/retrieve", {{"query", " "}}).status, 400);
   EXPECT_EQ(service.Post("/v1/retrieve", {{"query", "a"}, {"lexical", "words"}}).status, 400);
+  for (const char* date : {"", "May 2024", "2024-13"}) {
+    EXPECT_EQ(service.Post("/v1/retrieve", {{"query", "a"}, {"filters", {{"date_to", date}}}}).status, 400) << date;
+  }
   // The database has no lexical index.
   EXPECT_EQ(service.Post("/v1/retrieve", {{"query", "a"}, {"lexical", "fuse"}}).status, 400);
   ToyService without;
