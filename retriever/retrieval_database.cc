@@ -166,19 +166,19 @@ std::vector<std::vector<Neighbour>> RetrievalDatabase::SearchDense(std::span<con
   return found;
 }
 
+// Whoever searches is told, a server's client too: the folder is none of its business.
 void RetrievalDatabase::RequireLexical() const {
   for (const auto& part : state_->parts) {
     if (part->lexical() == nullptr) {
       Throw(ErrorCode::kInvalidArgument,
-            "{}: has no lexical index, or documents were added without one; run retro index lexical --db {}",
-            state_->folder.string(), state_->folder.string());
+            "the database has no lexical index, or documents were added without one: make it with retro index lexical, "
+            "or search without --lexical");
     }
   }
   if (has_exact_distances()) return;
   Throw(ErrorCode::kInvalidArgument,
-        "{}: its embeddings were not kept, so chunks that are found by their words have no distance; build it with "
-        "--keep-embeddings, or search without --lexical",
-        state_->folder.string());
+        "the database's embeddings were not kept, so chunks that are found by their words have no distance: build it "
+        "with --keep-embeddings, or search without --lexical");
 }
 
 // `dense`: the nearest, empty where words alone decide.

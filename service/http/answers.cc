@@ -38,7 +38,7 @@ Call ReadCall(const ServiceContext& context, const HttpRequest& http) {
   const nlohmann::json body = ParseBody(http, context.limits.json_depth);
   const BodyFields fields(body);
   const ServedModel& model = context.model;
-  NamedModel named = ReadModel(fields, model);
+  NamedModel named = ReadModel(fields, model, true);
   if (!model.chat)
     throw RequestError(404, "the model has no chat template that can be used: it does not answer questions");
   Call call{.model = std::move(named),

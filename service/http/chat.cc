@@ -66,7 +66,8 @@ Call ReadCall(const ServiceContext& context, const HttpRequest& http) {
   const nlohmann::json body = ParseBody(http, context.limits.json_depth);
   const BodyFields fields(body);
   Call call;
-  call.model = ReadModel(fields, context.model);
+  call.retrieval = ReadRetrieval(fields, context.model);
+  call.model = ReadModel(fields, context.model, call.retrieval.mode != RetrievalMode::kOff);
   if (!context.model.chat)
     throw RequestError(404, "the model has no chat template that can be used: use /v1/completions");
   call.messages = ReadMessages(fields);
@@ -79,7 +80,6 @@ Call ReadCall(const ServiceContext& context, const HttpRequest& http) {
   const int64_t top = fields.Int("top_logprobs", 0, 0, kMostTop);
   if (top > 0 && !call.log_probs) RefuseField("top_logprobs", "top_logprobs is only for logprobs: true");
   call.request.top_log_probs = call.log_probs ? static_cast<int>(top) : -1;
-  call.retrieval = ReadRetrieval(fields, context.model);
   return call;
 }
 

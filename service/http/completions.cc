@@ -81,7 +81,8 @@ Call ReadCall(const ServiceContext& context, const HttpRequest& http) {
   const nlohmann::json body = ParseBody(http, context.limits.json_depth);
   const BodyFields fields(body);
   Call call;
-  call.model = ReadModel(fields, context.model);
+  call.retrieval = ReadRetrieval(fields, context.model);
+  call.model = ReadModel(fields, context.model, call.retrieval.mode != RetrievalMode::kOff);
   if (!fields.Text("suffix", "").empty()) RefuseField("suffix", "suffix is not supported: leave it out");
   call.request = ReadGeneration(fields, call.model, context.model);
   call.stream = ReadStreamFields(fields);
@@ -94,7 +95,6 @@ Call ReadCall(const ServiceContext& context, const HttpRequest& http) {
   call.request.prompt_log_probs = call.echo && call.log_probs >= 0;
   // Clients that score prompts count on one generated entry, whatever it is.
   if (call.request.prompt_log_probs && call.request.max_new_tokens == 1) call.request.stop_tokens.clear();
-  call.retrieval = ReadRetrieval(fields, context.model);
   call.prompts = ReadPrompts(fields, context.model.engine->tokenizer());
   const int64_t num_sequences = std::ssize(call.prompts) * call.n;
   if (num_sequences > context.limits.sequences_per_request) {

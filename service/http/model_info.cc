@@ -4,17 +4,18 @@
 
 namespace retro {
 
-NamedModel ModelNamed(const std::string& name, const ServedModel& model) {
+NamedModel ModelNamed(const std::string& name, const ServedModel& model, bool with_passages) {
   const bool has_adapter = !model.adapter_id.empty();
-  if (has_adapter && (name.empty() || name == model.adapter_id)) return {.id = model.adapter_id, .adapted = true};
+  const bool wants_adapter = name.empty() ? with_passages : name == model.adapter_id;
+  if (has_adapter && wants_adapter) return {.id = model.adapter_id, .adapted = true};
   if (name.empty() || name == model.id) return {.id = model.id};
   throw RequestError(404, "model", "model_not_found",
                      fmt::format("the model \"{}\" is not here; \"{}\"{} is", name, model.id,
                                  has_adapter ? fmt::format(" or \"{}\"", model.adapter_id) : ""));
 }
 
-NamedModel ReadModel(const BodyFields& fields, const ServedModel& model) {
-  return ModelNamed(fields.Text("model", ""), model);
+NamedModel ReadModel(const BodyFields& fields, const ServedModel& model, bool with_passages) {
+  return ModelNamed(fields.Text("model", ""), model, with_passages);
 }
 
 nlohmann::json ModelInfo(const NamedModel& named, const ServedModel& model) {

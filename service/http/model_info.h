@@ -15,11 +15,12 @@ struct NamedModel {
   bool adapted = false;  // with the adapter
 };
 
-// The one that a request names; of one that names none, the adapted one where there is an adapter. Throws
-// RequestError(404) on a name that is not here.
-NamedModel ModelNamed(const std::string& name, const ServedModel& model);
+// The one that a request names. One that names none gets the adapted one, where there is an adapter, when it is given
+// passages (which is what adapters of this service are trained for), and else the base. Throws RequestError(404) on a
+// name that is not here.
+NamedModel ModelNamed(const std::string& name, const ServedModel& model, bool with_passages = false);
 // The same for the field "model".
-NamedModel ReadModel(const BodyFields& fields, const ServedModel& model);
+NamedModel ReadModel(const BodyFields& fields, const ServedModel& model, bool with_passages = false);
 
 // OpenAI's model objects, with the context's length and what retrieval can do. An adapter's has the base as its
 // "parent" (as vLLM lists them).

@@ -30,7 +30,7 @@ LexicalMode ReadLexical(const BodyFields& fields, LexicalMode absent) {
 
 std::string ReadDate(const BodyFields& fields, const char* field) {
   std::string date = fields.Text(field, "");
-  if (date.empty() || IsDate(date)) return date;
+  if (!fields.Has(field) || IsDate(date)) return date;
   RefuseField(fields.Path(field), "{} is \"{}\": it must be a date, as 2024, 2024-05 or 2024-05-17", fields.Path(field),
               date);
 }

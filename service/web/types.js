@@ -43,7 +43,7 @@
 /**
  * @typedef {object} ModelInfo
  * @property {string} id
- * @property {string?} parent  of an adapter: the id of its base
+ * @property {string?} [parent]  of an adapter: the id of its base
  * @property {{modes: string[], documents: number, chunks: number, writable: boolean}} retrieval
  */
 

@@ -19,7 +19,7 @@ struct AdapterService : ToyService {
     decoder->SetBaseScript("plain");
   }
 
-  // What the model of this name writes; empty: no name is given.
+  // With the model of this name; empty: none is named.
   json Complete(const std::string& name) {
     json body = {{"prompt", "Who?>"}, {"max_tokens", 40}, {"temperature", 0}};
     if (!name.empty()) body["model"] = name;
@@ -48,8 +48,6 @@ TEST(Adapter, TheNameInARequestChooses) {
   EXPECT_EQ(service.Complete("toy")["model"], "toy");
   EXPECT_EQ(service.Complete("toy-tuned")["choices"][0]["text"], "adapted");
   EXPECT_EQ(service.Complete("toy-tuned")["model"], "toy-tuned");
-  EXPECT_EQ(service.Complete("")["model"], "toy-tuned");
-  EXPECT_EQ(service.Complete("")["choices"][0]["text"], "adapted");
   for (const auto& [name, text] : {std::pair("toy", "plain"), std::pair("toy-tuned", "adapted")}) {
     const json chat = {{"model", name}, {"messages", {{{"role", "user"}, {"content", "Who?"}}}}, {"temperature", 0}};
     const json reply = service.Post("/v1/chat/completions", chat).Json();
@@ -57,6 +55,20 @@ TEST(Adapter, TheNameInARequestChooses) {
     EXPECT_EQ(reply["model"], name);
     EXPECT_EQ(service.Post("/tokenize", {{"model", name}, {"prompt", "Who?"}}).status, 200);
   }
+}
+
+TEST(Adapter, IsForPassagesWhereNoNameIsGiven) {
+  AdapterService service;
+  service.AddDatabase();
+  service.Start();
+  EXPECT_EQ(service.Complete("")["model"], "toy");
+  EXPECT_EQ(service.Complete("")["choices"][0]["text"], "plain");
+  json chat = {{"messages", {{{"role", "user"}, {"content", "Who?"}}}}, {"temperature", 0}};
+  EXPECT_EQ(service.Post("/v1/chat/completions", chat).Json()["model"], "toy");
+  chat["retrieval"] = {{"mode", "prompt"}, {"k", 1}};
+  const json reply = service.Post("/v1/chat/completions", chat).Json();
+  EXPECT_EQ(reply["model"], "toy-tuned");
+  EXPECT_THAT(reply["choices"][0]["message"]["content"].get<std::string>(), StartsWith("adapted"));
 }
 
 TEST(Adapter, AnswersComeWithItAndItsPromptUnlessTheBaseIsNamed) {

@@ -10,6 +10,7 @@ namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(Retrieve, GivesPassagesWithTheirDocuments) {
   ToyService service;
@@ -42,8 +43,13 @@ TEST(Retrieve, RefusesWhatCannotBe) {
   }
   EXPECT_EQ(service.Post("/v1/retrieve", {{"query", " "}}).status, 400);
   EXPECT_EQ(service.Post("/v1/retrieve", {{"query", "a"}, {"lexical", "words"}}).status, 400);
-  // The database has no lexical index.
-  EXPECT_EQ(service.Post("/v1/retrieve", {{"query", "a"}, {"lexical", "fuse"}}).status, 400);
+  for (const char* date : {"", "May 2024", "2024-13"}) {
+    EXPECT_EQ(service.Post("/v1/retrieve", {{"query", "a"}, {"filters", {{"date_to", date}}}}).status, 400) << date;
+  }
+  const ClientReply unindexed = service.Post("/v1/retrieve", {{"query", "a"}, {"lexical", "fuse"}});
+  EXPECT_EQ(unindexed.status, 400);
+  EXPECT_THAT(unindexed.body, HasSubstr("the database has no lexical index"));
+  EXPECT_THAT(unindexed.body, Not(HasSubstr(service.folder.path().string())));
   ToyService without;
   without.Start();
   EXPECT_EQ(without.Post("/v1/retrieve", {{"query", "a"}}).status, 400);

@@ -27,6 +27,7 @@ text() {
 
 start_server() {
   local i
+  : >serve.out  # before the server is there to do it, or the loop would find what the last one said
   "$retro" -q serve --db db --port 0 --writable >serve.out 2>serve.err &
   server=$!
   for ((i = 0; i < 1200; i++)); do
