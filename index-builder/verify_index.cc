@@ -145,6 +145,10 @@ class DatabaseAudit {
     if (manifest_.fingerprints.value("embedder", "") != embedder_.fingerprint()) {
       Fail("it was built with another embedder than the one given");
     }
+    if (const EncoderPrecision recorded = EmbeddedIn(manifest_); recorded != embedder_.precision()) {
+      Fail("it was embedded in {}, the embedder given computes in {}", EncoderPrecisionName(recorded),
+           EncoderPrecisionName(embedder_.precision()));
+    }
     const auto sample = SampleWithoutReplacement(chunks_.num_chunks(), options_.sample_chunks, options_.seed);
     std::vector<ChunkRecord> records;
     for (const uint64_t id : sample) records.push_back(chunks_.Get({id}));
