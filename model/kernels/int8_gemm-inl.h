@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "model/kernels/functions-inl.h"
+#include "model/kernels/gemm-inl.h"
 #include "model/kernels/kernels.h"
 
 namespace retro::kernels {
@@ -43,7 +44,6 @@ void QuantizeInt8Row(const float* x, int64_t count, uint32_t* words, float* scal
 template <int R, int kVectors>
 inline __attribute__((always_inline)) void AddQuad(const uint32_t* words, int64_t row_words, const std::byte* weights,
                                                    int64_t panel_bytes, Ints (&sums)[R][kVectors]) {
-  constexpr int kPanelVectors = kPanel / kLanes;
   Ints loaded[kVectors];
 #pragma GCC unroll 8
   for (int v = 0; v < kVectors; ++v) {
@@ -71,7 +71,6 @@ template <int R, int kVectors>
 inline __attribute__((always_inline)) void AddGroup(const Int8Rows& x, int64_t row, int64_t group,
                                                     const std::byte* scales, int64_t panel_bytes,
                                                     const Ints (&sums)[R][kVectors], float* c, int64_t c_stride) {
-  constexpr int kPanelVectors = kPanel / kLanes;
 #pragma GCC unroll 8
   for (int v = 0; v < kVectors; ++v) {
     const auto* of_panel = reinterpret_cast<const float*>(scales + v / kPanelVectors * panel_bytes);
@@ -91,7 +90,7 @@ inline __attribute__((always_inline)) void AddGroup(const Int8Rows& x, int64_t r
 template <int R, int P>
 void Int8Tile(const std::byte* panels, int64_t panel_bytes, const Int8Rows& x, int64_t row, float* c,
               int64_t c_stride) {
-  constexpr int kVectors = P * kPanel / kLanes;
+  constexpr int kVectors = P * kPanelVectors;
   const uint32_t* words = x.words + row * x.row_words;
   for (int64_t group = 0; group < x.num_groups; ++group) {
     const int64_t quads = Int8Quads(x.num_inputs, group);
