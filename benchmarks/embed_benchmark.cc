@@ -1,6 +1,6 @@
 // Embedding texts, as one JSON line: medians over repetitions, with and without tokenization.
-// embed_benchmark --model FOLDER (--lines FILE | --chunks FOLDER --chunk-tokenizer MODEL) [--n N] [--reps 3] [--threads
-// 0]
+// embed_benchmark --model FOLDER (--lines FILE | --chunks FOLDER --chunk-tokenizer MODEL) [--precision fp32|int8]
+//   [--n N] [--reps 3] [--threads 0]
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
@@ -23,7 +23,7 @@ namespace retro {
 namespace {
 
 struct Options {
-  std::string model, lines, chunks, chunk_tokenizer;
+  std::string model, lines, chunks, chunk_tokenizer, precision = "fp32";
   size_t n = SIZE_MAX;
   int reps = 3, threads = 0;
 };
@@ -64,12 +64,13 @@ nlohmann::json Run(const Options& options) {
   ThreadPool pool(options.threads);
   const auto lines = options.chunks.empty() ? ReadLines(options) : ChunkTexts(options);
   const std::vector<std::string_view> texts(lines.begin(), lines.end());
-  const Embedder embedder(options.model);
+  const EncoderPrecision precision = ParseEncoderPrecision(options.precision);
+  const Embedder embedder(options.model, precision);
   std::vector<float> embeddings(texts.size() * embedder.dim());
   const double from_text = MedianSeconds(options.reps, [&] { embedder.Embed(texts, embeddings, pool); });
 
   const auto tokenizer = LoadTokenizerFile(options.model);
-  const auto encoder = LoadTextEncoder(options.model);
+  const auto encoder = LoadTextEncoder(options.model, precision);
   std::vector<std::vector<TokenId>> ids;
   size_t num_tokens = 0;
   for (const std::string& line : lines) {
@@ -83,6 +84,7 @@ nlohmann::json Run(const Options& options) {
   const auto count = static_cast<double>(lines.size());
   return {{"bench", "embed"},
           {"kernels", KernelName()},
+          {"precision", options.precision},
           {"threads", pool.num_threads()},
           {"chunks", lines.size()},
           {"seconds", from_text},
@@ -103,6 +105,7 @@ int main(int argc, char** argv) {
   auto* chunks =
       app.add_option("--chunks", options.chunks, "the texts of a database's folder chunks/")->excludes(lines);
   app.add_option("--chunk-tokenizer", options.chunk_tokenizer, "tokenizer of the chunks")->needs(chunks);
+  app.add_option("--precision", options.precision, "of the encoder: fp32, int8");
   app.add_option("--n", options.n, "take only the first N lines");
   app.add_option("--reps", options.reps)->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads, "0: as many as there are cores");

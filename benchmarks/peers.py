@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The peers' side of scripts/bench: each call times one program of others once and prints one JSON line.
 
-    peers.py embed   --model DIR --texts FILE --engine st|ort [--onnx FILE]     chunks/s
+    peers.py embed   --model DIR --texts FILE --engine st|ort|ort-int8 [--onnx FILE]   chunks/s
     peers.py gpt2    --model DIR --engine ct2|hf --batch N                       decode tokens/s
     peers.py wordpiece --tokenizer FILE --docs FILE                              MB/s
     peers.py tiktoken  --tokenizer FILE --docs FILE                              MB/s (the same vocabulary and merges)
@@ -67,6 +67,12 @@ def export_onnx(model_dir, path):
     fused.save_model_to_file(path)
 
 
+def quantize_onnx(path, quantized):
+    """Activations quantized as they come, weights by output channel."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    quantize_dynamic(path, quantized, weight_type=QuantType.QInt8, per_channel=True, extra_options={"DefaultTensorType": 1})
+
+
 def embed(a):
     texts = open(a.texts, encoding="utf-8").read().splitlines()
     if a.engine == "st":
@@ -80,9 +86,14 @@ def embed(a):
         from tokenizers import Tokenizer
         if not os.path.exists(a.onnx):
             export_onnx(a.model, a.onnx)
+        path = a.onnx
+        if a.engine == "ort-int8":
+            path += ".int8"
+            if not os.path.exists(path):
+                quantize_onnx(a.onnx, path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = THREADS
-        session = onnxruntime.InferenceSession(a.onnx, options)
+        session = onnxruntime.InferenceSession(path, options)
         tokenizer = Tokenizer.from_file(a.model + "/tokenizer.json")
         tokenizer.no_padding()
 

@@ -2,6 +2,7 @@
 #include <iostream>
 
 #include "cli/command.h"
+#include "cli/open.h"
 #include "core/error.h"
 #include "core/npy.h"
 #include "core/progress.h"
@@ -14,10 +15,11 @@ constexpr size_t kBatchLines = 4096;
 
 struct EmbedOptions {
   std::string encoder, input = "-", out;
+  std::optional<EncoderPrecision> precision;
 };
 
 void Embed(const EmbedOptions& options, const GlobalOptions& globals) {
-  const Embedder embedder(options.encoder);
+  const Embedder embedder(options.encoder, options.precision.value_or(EncoderPrecision::kFp32));
   const std::vector<std::string> lines = ReadLines(options.input);
   ThreadPool pool(globals.num_threads);
   const size_t dim = embedder.dim();
@@ -31,7 +33,12 @@ void Embed(const EmbedOptions& options, const GlobalOptions& globals) {
   }
   progress.Finish();
   WriteNpy(options.out, vectors, dim);
-  if (globals.json) return PrintJson({{"rows", lines.size()}, {"dim", dim}, {"encoder", embedder.fingerprint()}});
+  if (globals.json) {
+    return PrintJson({{"rows", lines.size()},
+                      {"dim", dim},
+                      {"encoder", embedder.fingerprint()},
+                      {"precision", EncoderPrecisionName(embedder.precision())}});
+  }
   std::cout << fmt::format("{}: {} x {} float32\n", options.out, lines.size(), dim);
 }
 
@@ -44,6 +51,8 @@ void AddEmbed(CLI::App& app, const GlobalOptions& globals) {
   embed->add_option("--input", options->input, "A file of lines; - for stdin")->capture_default_str();
   embed->add_option("--out", options->out, "The .npy file to write (float32, rows in the order of the lines)")
       ->required();
+  AddPrecisionOption(*embed, options->precision,
+                     "What the encoder computes in: fp32, or int8, which is quicker and near it; default: fp32");
   embed->callback([options, &globals] { Embed(*options, globals); });
 }
 

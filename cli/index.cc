@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 
+#include "cli/open.h"
 #include "core/communicator.h"
 #include "core/error.h"
 #include "core/progress.h"
@@ -29,6 +30,7 @@ struct BuildOptions {
   std::string out, encoder, tokenizer, stage = "merge", share = "0/1";
   uint64_t memory_mb = 1024;
   bool drop_embeddings = false, stop_on_bad_input = false;
+  std::optional<EncoderPrecision> precision;
   IndexOptions index;
 };
 
@@ -50,6 +52,9 @@ void Print(const std::string& folder, const nlohmann::json& stats) {
       "index {}, nprobe {}, rerank factor {}, recall@10 {:.3f}{}\n", index.at("factory").get<std::string>(),
       index.at("nprobe").dump(), index.at("rerank_factor").dump(), index.at("recall_at_10").get<double>(),
       index.at("recall_measured").get<bool>() ? " (measured on held-out queries)" : " (exact search)");
+  if (const std::string precision = stats.at("fingerprints").value("embed_precision", ""); !precision.empty()) {
+    std::cout << fmt::format("embedded in {}\n", precision);
+  }
   if (stats.at("generation") == 0) return;
   for (const nlohmann::json& part : stats.at("parts")) {
     if (part.at("search").is_null()) continue;
@@ -81,7 +86,7 @@ void Build(BuildOptions options, const GlobalOptions& globals) {
   const std::unique_ptr<Communicator> ranks = stage ? std::make_unique<SingleProcess>() : ConnectRanks(kRankPatienceS);
   if (ranks->rank() != 0) Progress::SetEnabled(false);
   const auto tokenizer = LoadTokenizer(options.tokenizer);
-  const Embedder embedder(options.encoder);
+  const Embedder embedder(options.encoder, options.precision.value_or(EncoderPrecision::kFp32));
   ThreadPool pool(globals.num_threads);
   if (stage) {
     return BuildIndexStage(inputs, *tokenizer, embedder, options.out, options.index, *stage, share, pool);
@@ -110,6 +115,9 @@ void AddBuild(CLI::App& index, const GlobalOptions& globals) {
                    "The decoder's tokenizer: a model folder, tokenizer.json, .model or .gguf")
       ->required()
       ->envname("RETRO_MODEL");
+  AddPrecisionOption(*build, options->precision,
+                     "What the encoder computes in: fp32, or int8, which is quicker and near it; the database keeps to "
+                     "it when documents are added, and questions do unless told otherwise; default: fp32");
   build->add_option("--chunk-len", options->index.chunk_len, "Tokens of a chunk")->capture_default_str();
   build->add_option("--factory", options->index.factory, "FAISS index string; default: chosen by the number of chunks");
   auto* keep = AddKeepOption(*build, options->index);
@@ -152,7 +160,7 @@ struct VerifyCommand {
 
 void Verify(const VerifyCommand& options, const GlobalOptions& globals) {
   const auto tokenizer = LoadTokenizer(options.tokenizer);
-  const Embedder embedder(options.encoder);
+  const Embedder embedder(options.encoder, RecordedPrecision(options.db));
   ThreadPool pool(globals.num_threads);
   const nlohmann::json report = VerifyIndex(options.db, *tokenizer, embedder, options.verify, pool);
   if (globals.json) PrintJson(report);

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "cli/index.h"
+#include "cli/open.h"
 #include "core/progress.h"
 #include "core/quantity.h"
 #include "retriever/embedder.h"
@@ -16,6 +17,7 @@ struct IndexPlanOptions {
   PlanOptions plan;
   PlanRates rates;
   std::string tokens, ram, disk, encoder;
+  std::optional<EncoderPrecision> precision;
 };
 
 void PrintSize(const char* what, double bytes, const IndexPlan& plan, const std::string& note = "") {
@@ -81,7 +83,7 @@ void Plan(IndexPlanOptions options, const GlobalOptions& globals) {
   ThreadPool pool(globals.num_threads);
   std::optional<Embedder> embedder;
   if (!options.encoder.empty()) {
-    embedder.emplace(options.encoder);
+    embedder.emplace(options.encoder, options.precision.value_or(EncoderPrecision::kFp32));
     plan.dim = embedder->dim();
   }
   const PlanRates rates = MeasureRates(embedder ? &*embedder : nullptr, plan.dim, plan.chunk_len, options.rates, pool);
@@ -124,6 +126,7 @@ void AddRates(CLI::App& command, IndexPlanOptions& options) {
       .add_option("--encoder", options.encoder,
                   "Measure how quick this encoder is here; without it and --embed-rate embedding has no hours")
       ->envname("RETRO_ENCODER");
+  AddPrecisionOption(command, options.precision, "Measure it in fp32 or int8; default: fp32");
   command.add_option("--embed-rate", options.rates.embed_chunks_per_s, "Chunks a second that a worker embeds")
       ->check(CLI::PositiveNumber);
   command

@@ -78,6 +78,7 @@ void AddExport(CLI::App& index, const GlobalOptions& globals) {
 
 struct ImportCommand {
   std::string input, embeddings, out, encoder, tokenizer;
+  std::optional<EncoderPrecision> precision;
   uint64_t memory_mb = 1024;
   ImportOptions import;
 };
@@ -87,7 +88,7 @@ void Import(ImportCommand options, const GlobalOptions& globals) {
   index.memory_bytes = options.memory_mb << 20;
   index.made_with = {{"encoder", AbsolutePath(options.encoder)}, {"tokenizer", AbsolutePath(options.tokenizer)}};
   const auto tokenizer = LoadTokenizer(options.tokenizer);
-  const Embedder embedder(options.encoder);
+  const Embedder embedder(options.encoder, options.precision.value_or(EncoderPrecision::kFp32));
   ThreadPool pool(globals.num_threads);
   const Manifest made =
       ImportDatabase(options.input, options.embeddings, *tokenizer, embedder, options.out, options.import, pool);
@@ -110,6 +111,9 @@ void AddImport(CLI::App& index, const GlobalOptions& globals) {
       ->required()
       ->envname("RETRO_ENCODER");
   command->add_option("--tokenizer", options->tokenizer, "The decoder's tokenizer")->required()->envname("RETRO_MODEL");
+  AddPrecisionOption(*command, options->precision,
+                     "Embed the chunks that are compared, and those that are added later, in fp32 or int8; default: "
+                     "fp32");
   command->add_option("--fingerprint", options->import.fingerprint,
                       "Fingerprint of the encoder that made the embeddings; refused when --encoder has another one");
   command->add_option("--chunk-len", options->import.index.chunk_len, "Tokens of a chunk")->capture_default_str();

@@ -59,8 +59,17 @@ void AddFolderOptions(CLI::App& command, DatabaseOptions& options, bool required
                      "Tokenizer of the chunks; default: the one that it was built with");
 }
 
+void AddPrecisionOption(CLI::App& command, std::optional<EncoderPrecision>& precision, const std::string& help) {
+  command
+      .add_option_function<std::string>(
+          "--embed-precision", [&precision](const std::string& name) { precision = ParseEncoderPrecision(name); }, help)
+      ->check(CLI::IsMember(std::vector<std::string>{"fp32", "int8"}));
+}
+
 void AddOpenOptions(CLI::App& command, DatabaseOptions& options, bool required) {
   AddFolderOptions(command, options, required);
+  AddPrecisionOption(command, options.precision,
+                     "Embed what is searched for in fp32 or int8, which may be compared; default: as the chunks were");
   command.add_option("--nprobe", options.search.nprobe, "Lists of the index to visit; 0: as chosen when it was built")
       ->capture_default_str();
   command
@@ -72,7 +81,12 @@ void AddOpenOptions(CLI::App& command, DatabaseOptions& options, bool required) 
 
 std::shared_ptr<const Embedder> OpenEmbedder(const DatabaseOptions& options) {
   if (options.db.empty()) Throw(ErrorCode::kInvalidArgument, "retrieval needs a database: name it with --db");
-  return std::make_shared<Embedder>(GivenOrRecorded(options.encoder, options.db, "encoder", "--encoder"));
+  const EncoderPrecision precision = options.precision ? *options.precision : RecordedPrecision(options.db);
+  return std::make_shared<Embedder>(GivenOrRecorded(options.encoder, options.db, "encoder", "--encoder"), precision);
+}
+
+EncoderPrecision RecordedPrecision(const std::string& folder) {
+  return EmbeddedIn(DatabaseGeneration::Load(folder).manifest);
 }
 
 std::shared_ptr<const Tokenizer> OpenTokenizer(const DatabaseOptions& options) {

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/command.h"
@@ -14,6 +15,7 @@ namespace retro::cli {
 // --db, --encoder and --tokenizer of the commands that read a database.
 struct DatabaseOptions {
   std::string db, encoder, tokenizer;
+  std::optional<EncoderPrecision> precision;  // that texts are embedded in; not set: as the chunks were
   bool quick = false;
   SearchOptions search{.k = 5};
 };
@@ -25,8 +27,13 @@ void AddFilterOptions(CLI::App& command, DocumentFilter& filter);
 // --db, --encoder and --tokenizer alone, for commands that change a database.
 void AddFolderOptions(CLI::App& command, DatabaseOptions& options, bool required = true);
 
+// --embed-precision fp32|int8, without a default of its own; `help` says what is embedded.
+void AddPrecisionOption(CLI::App& command, std::optional<EncoderPrecision>& precision, const std::string& help);
+
 // The encoder of the options, or else the one that the database was built with (its manifest names the path).
 std::shared_ptr<const Embedder> OpenEmbedder(const DatabaseOptions& options);
+// What the chunks of the database in `folder` were embedded in.
+EncoderPrecision RecordedPrecision(const std::string& folder);
 
 // The tokenizer of the options, or else the one that the database was built with.
 std::shared_ptr<const Tokenizer> OpenTokenizer(const DatabaseOptions& options);

@@ -115,9 +115,15 @@ void OpenLiveDatabase(const ServeOptions& options, size_t num_threads, ServedMod
   served.database = [live] { return live->Current(); };
   if (!options.writable) return;
   Progress::SetEnabled(false);  // of the builds that changes are
+  std::shared_ptr<const Embedder> embedder = served.embedder;
+  if (embedder->precision() != RecordedPrecision(database.db)) {  // of questions; documents are embedded as the others
+    DatabaseOptions of_chunks = database;
+    of_chunks.precision.reset();
+    embedder = OpenEmbedder(of_chunks);
+  }
   // Half of the threads, so that questions go on.
-  served.editor = std::make_shared<LiveDatabaseEditor>(live, OpenTokenizer(database), served.embedder, UpdateOptions{},
-                                                       std::max<size_t>(1, num_threads / 2));
+  served.editor = std::make_shared<LiveDatabaseEditor>(live, OpenTokenizer(database), std::move(embedder),
+                                                       UpdateOptions{}, std::max<size_t>(1, num_threads / 2));
 }
 
 // Without a database the server does what needs none.

@@ -117,7 +117,7 @@ BuildBlock BuildJob::TrainedBlock() const {
           {{"corpus", corpus_hash_},
            {"chunk_len", options_.chunk_len},
            {"embed_title", options_.embed_title},
-           {"embedder", embedder_.fingerprint()},
+           {"embedder", EmbeddedBy(embedder_)},
            {"factory", vectors_.factory},
            {"training_vectors", training_vectors_},
            {"code_training_vectors", code_training_vectors_},

@@ -37,7 +37,15 @@ UpdateReport Describe(const DatabaseGeneration& generation) {
 
 void RequireBuiltWith(const DatabaseWriter& writer, const Tokenizer& tokenizer, const Embedder& embedder) {
   RequireFingerprint(writer.folder(), writer.current().manifest, "tokenizer", tokenizer.fingerprint());
-  RequireFingerprint(writer.folder(), writer.current().manifest, "embedder", embedder.fingerprint());
+  const Manifest& manifest = writer.current().manifest;
+  RequireFingerprint(writer.folder(), manifest, "embedder", embedder.fingerprint());
+  const EncoderPrecision recorded = EmbeddedIn(manifest);
+  if (embedder.precision() == recorded) return;
+  Throw(ErrorCode::kInvalidArgument,
+        "{} was embedded in {}, the embedder given computes in {}; give one that computes in {}, or build the database "
+        "again",
+        writer.folder().string(), EncoderPrecisionName(recorded), EncoderPrecisionName(embedder.precision()),
+        EncoderPrecisionName(recorded));
 }
 
 // As the database was built, but with an index for as many chunks as there are.

@@ -128,6 +128,11 @@ std::vector<float> EmbedChunks(const ChunkReader& store, std::span<const ChunkRe
   return rows;
 }
 
+std::string EmbeddedBy(const Embedder& embedder) {
+  if (embedder.precision() == EncoderPrecision::kFp32) return embedder.fingerprint();
+  return fmt::format("{} {}", embedder.fingerprint(), EncoderPrecisionName(embedder.precision()));
+}
+
 fs::path EmbeddingsFile(const BuildBlock& block) { return block.folder() / kRowsFile; }
 
 std::vector<BuildBlock> EmbeddingBlocksOf(const CorpusChunks& chunks, const Tokenizer& tokenizer,
@@ -143,7 +148,7 @@ std::vector<BuildBlock> EmbeddingBlocksOf(const CorpusChunks& chunks, const Toke
         nlohmann::json{{"texts", HashTexts(chunks, {block * options.block_chunks}, rows, options.embed_title)},
                        {"chunks", rows},
                        {"tokenizer", tokenizer.fingerprint()},
-                       {"embedder", embedder.fingerprint()}});
+                       {"embedder", EmbeddedBy(embedder)}});
   }
   return blocks;
 }

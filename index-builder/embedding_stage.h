@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -28,6 +29,9 @@ struct EmbeddingStageOptions {
 // document's title on a line before it.
 std::vector<float> EmbedChunks(const ChunkReader& store, std::span<const ChunkRecord> chunks,
                                const Tokenizer& tokenizer, const Embedder& embedder, bool titles, ThreadPool& pool);
+
+// What an embedding depends on besides its text: the embedder's fingerprint, and its precision unless that is fp32.
+std::string EmbeddedBy(const Embedder& embedder);
 
 // The file of rows in a finished block (retriever/half_embeddings.h has its format).
 std::filesystem::path EmbeddingsFile(const BuildBlock& block);

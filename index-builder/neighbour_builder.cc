@@ -95,6 +95,9 @@ class NeighbourBuilder {
     wanted_.fingerprints = {{"tokenizer", database.tokenizer().fingerprint()},
                             {"vocab_size", database.tokenizer().vocab_size()},
                             {"embedder", database.manifest().fingerprints.at("embedder")}};
+    if (database.query_precision() != EncoderPrecision::kFp32) {
+      wanted_.fingerprints["embed_precision"] = EncoderPrecisionName(database.query_precision());
+    }
     wanted_candidates_.kind = kCandidatesKind;
     wanted_candidates_.inputs = wanted_.inputs;
     wanted_candidates_.fingerprints = wanted_.fingerprints;

@@ -80,13 +80,18 @@ IndexOptions OptionsFromJson(const fs::path& folder, const nlohmann::json& json)
 }
 
 nlohmann::json Fingerprints(const Tokenizer& tokenizer, const Embedder& embedder, const IndexOptions& options) {
-  return {{"tokenizer", tokenizer.fingerprint()},
-          {"vocab_size", tokenizer.vocab_size()},
-          {"embedder", embedder.fingerprint()},
-          {"dim", embedder.dim()},
-          {"chunk_len", options.chunk_len},
-          {"embed_title", options.embed_title},
-          {"metric", "L2"}};
+  nlohmann::json json = {{"tokenizer", tokenizer.fingerprint()},
+                         {"vocab_size", tokenizer.vocab_size()},
+                         {"embedder", embedder.fingerprint()},
+                         {"dim", embedder.dim()},
+                         {"chunk_len", options.chunk_len},
+                         {"embed_title", options.embed_title},
+                         {"metric", "L2"}};
+  // Left out by default, so that older databases keep agreeing.
+  if (embedder.precision() != EncoderPrecision::kFp32) {
+    json["embed_precision"] = EncoderPrecisionName(embedder.precision());
+  }
+  return json;
 }
 
 VectorStageOptions VectorOptions(uint64_t num_vectors, int64_t dim, const IndexOptions& options) {

@@ -80,8 +80,8 @@ std::string BertFingerprint(const BertSource& source) {
   return hasher.HexDigest();
 }
 
-BertEncoder::BertEncoder(BertSource source, ThreadPool& pool)
-    : source_(std::move(source)), fingerprint_(BertFingerprint(source_)) {
+BertEncoder::BertEncoder(BertSource source, EncoderPrecision precision, ThreadPool& pool)
+    : source_(std::move(source)), precision_(precision), fingerprint_(BertFingerprint(source_)) {
   const BertConfig& config = source_.config;
   const BertWeightNames& names = source_.names;
   const auto get = [&](const std::string& name, int64_t rows) -> const TensorView& {
@@ -96,6 +96,12 @@ BertEncoder::BertEncoder(BertSource source, ThreadPool& pool)
   for (const BertLayerNames& layer : names.layers) layers_.push_back(LoadLayer(layer, pool));
 }
 
+BertEncoder::Linear BertEncoder::LoadLinear(std::span<const LinearPart> parts, int64_t num_inputs,
+                                            ThreadPool& pool) const {
+  if (precision_ == EncoderPrecision::kInt8) return Int8Linear(*source_.tensors, parts, num_inputs, pool);
+  return PackedLinear(*source_.tensors, parts, num_inputs, {}, pool);
+}
+
 BertEncoder::Norm BertEncoder::LoadNorm(const std::string& weight, const std::string& bias) const {
   const int64_t shape[] = {source_.config.hidden_dim};
   return {Dequantize(source_.tensors->Get(weight, shape)), Dequantize(source_.tensors->Get(bias, shape))};
@@ -104,7 +110,7 @@ BertEncoder::Norm BertEncoder::LoadNorm(const std::string& weight, const std::st
 BertEncoder::Layer BertEncoder::LoadLayer(const BertLayerNames& names, ThreadPool& pool) const {
   const int64_t hidden = source_.config.hidden_dim, ffn = source_.config.ffn_dim;
   const auto linear = [&](std::vector<LinearPart> parts, int64_t num_inputs) {
-    return PackedLinear(*source_.tensors, parts, num_inputs, {}, pool);
+    return LoadLinear(parts, num_inputs, pool);
   };
   Layer layer;
   layer.qkv = linear(
@@ -171,12 +177,18 @@ void BertEncoder::RunLayer(const Layer& layer, Batch& batch, ThreadPool& pool) c
   const Activation activation =
       source_.config.ffn == FeedForwardKind::kGeluTanh ? Activation::kGeluTanh : Activation::kGelu;
   const int64_t rows = batch.num_rows();
-  layer.qkv.Apply(batch.hidden.data(), rows, batch.qkv.data(), Activation::kNone, pool);
+  const auto apply = [&](const Linear& linear, const std::vector<float>& x, std::vector<float>& y, Activation with) {
+    std::visit([&](const auto& of_kind) { of_kind.Apply(x.data(), rows, y.data(), with, pool); }, linear);
+  };
+  const auto add = [&](const Linear& linear, const std::vector<float>& x) {
+    std::visit([&](const auto& of_kind) { of_kind.AddTo(x.data(), rows, batch.hidden.data(), pool); }, linear);
+  };
+  apply(layer.qkv, batch.hidden, batch.qkv, Activation::kNone);
   Attend(batch, pool);
-  layer.attention_out.AddTo(batch.attended.data(), rows, batch.hidden.data(), pool);
+  add(layer.attention_out, batch.attended);
   Normalize(layer.attention_norm, batch, pool);
-  layer.ffn_up.Apply(batch.hidden.data(), rows, batch.ffn.data(), activation, pool);
-  layer.ffn_down.AddTo(batch.ffn.data(), rows, batch.hidden.data(), pool);
+  apply(layer.ffn_up, batch.hidden, batch.ffn, activation);
+  add(layer.ffn_down, batch.ffn);
   Normalize(layer.ffn_norm, batch, pool);
 }
 

@@ -13,19 +13,6 @@ const TensorView& Weight(const TensorSource& tensors, const LinearPart& part, in
   return tensors.Get(part.weight, shape);
 }
 
-// Zeros where a part has no bias but another has; empty when none has.
-std::vector<float> StackedBias(const TensorSource& tensors, std::span<const LinearPart> parts) {
-  if (std::ranges::all_of(parts, [](const LinearPart& part) { return part.bias.empty(); })) return {};
-  std::vector<float> stacked;
-  for (const LinearPart& part : parts) {
-    const int64_t shape[] = {part.num_outputs};
-    const auto bias =
-        part.bias.empty() ? std::vector<float>(part.num_outputs) : Dequantize(tensors.Get(part.bias, shape));
-    stacked.insert(stacked.end(), bias.begin(), bias.end());
-  }
-  return stacked;
-}
-
 template <typename T>
 std::vector<T> InterleaveRows(std::span<const T> even, std::span<const T> odd, size_t row_size) {
   std::vector<T> rows(even.size() + odd.size());
@@ -60,6 +47,18 @@ PackedMatrix PackFloats(std::span<const float> values, int64_t num_outputs, int6
 }
 
 }  // namespace
+
+std::vector<float> StackedBias(const TensorSource& tensors, std::span<const LinearPart> parts) {
+  if (std::ranges::all_of(parts, [](const LinearPart& part) { return part.bias.empty(); })) return {};
+  std::vector<float> stacked;
+  for (const LinearPart& part : parts) {
+    const int64_t shape[] = {part.num_outputs};
+    const auto bias =
+        part.bias.empty() ? std::vector<float>(part.num_outputs) : Dequantize(tensors.Get(part.bias, shape));
+    stacked.insert(stacked.end(), bias.begin(), bias.end());
+  }
+  return stacked;
+}
 
 PackedLinear::PackedLinear(const TensorSource& tensors, std::span<const LinearPart> parts, int64_t num_inputs,
                            LinearFormat format, ThreadPool& pool)

@@ -37,6 +37,9 @@ struct RowRange {
   int64_t begin, end;
 };
 
+// The biases of all parts, one after the other: zeros where a part has none but another has; empty when none has.
+std::vector<float> StackedBias(const TensorSource& tensors, std::span<const LinearPart> parts);
+
 class PackedLinear {
  public:
   PackedLinear() = default;

@@ -27,8 +27,8 @@ struct Embedder::State {
   }
 };
 
-Embedder::Embedder(const std::filesystem::path& folder)
-    : Embedder(LoadTextEncoder(folder), LoadTokenizerFile(folder)) {}
+Embedder::Embedder(const std::filesystem::path& folder, EncoderPrecision precision)
+    : Embedder(LoadTextEncoder(folder, precision), LoadTokenizerFile(folder)) {}
 
 Embedder::Embedder(std::shared_ptr<const TextEncoder> encoder, std::shared_ptr<const Tokenizer> tokenizer)
     : state_(std::make_unique<State>()) {
@@ -45,6 +45,7 @@ Embedder::~Embedder() = default;
 
 int64_t Embedder::dim() const { return state_->encoder->dim(); }
 const std::string& Embedder::fingerprint() const { return state_->fingerprint; }
+EncoderPrecision Embedder::precision() const { return state_->encoder->precision(); }
 
 int64_t Embedder::NumTokens(std::string_view text) const {
   std::vector<TokenId> ids = state_->tokenizer->Encode(text, {.add_special = true});

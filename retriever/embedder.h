@@ -8,9 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "model/text_encoder.h"
+
 namespace retro {
 
-class TextEncoder;
 class ThreadPool;
 class Tokenizer;
 
@@ -18,14 +19,16 @@ class Tokenizer;
 class Embedder {
  public:
   // `folder`: an encoder in Hugging Face layout with its tokenizer. Throws Error naming file and field.
-  explicit Embedder(const std::filesystem::path& folder);
+  explicit Embedder(const std::filesystem::path& folder, EncoderPrecision precision = EncoderPrecision::kFp32);
   // An encoder on another device, or one made for a test. Throws Error(kInvalidArgument) when the tokenizer's
   // vocabulary is larger than the encoder's.
   Embedder(std::shared_ptr<const TextEncoder> encoder, std::shared_ptr<const Tokenizer> tokenizer);
   ~Embedder();
 
   int64_t dim() const;
-  const std::string& fingerprint() const;          // of weights, settings and tokenizer
+  // Of weights, settings and tokenizer: embeddings of one fingerprint may be compared, whatever their precisions.
+  const std::string& fingerprint() const;
+  EncoderPrecision precision() const;
   int64_t NumTokens(std::string_view text) const;  // that the encoder sees of it
 
   // One row of `dim()` for each text, in their order; texts are sorted by length inside, and texts longer than the

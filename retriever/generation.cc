@@ -225,6 +225,15 @@ void DatabaseGeneration::Publish(const fs::path& folder) {
 std::string PartName(uint64_t number) { return fmt::format("parts/{:06}", number); }
 std::string RemovedName(uint64_t generation) { return fmt::format("removed/{:06}.removed", generation); }
 
+EncoderPrecision EmbeddedIn(const Manifest& manifest) {
+  const nlohmann::json recorded = manifest.fingerprints.value("embed_precision", nlohmann::json("fp32"));
+  for (const auto precision : {EncoderPrecision::kFp32, EncoderPrecision::kInt8}) {
+    if (recorded == EncoderPrecisionName(precision)) return precision;
+  }
+  Throw(ErrorCode::kCorruption,
+        "the manifest says that its chunks were embedded in {}: a newer retro made it, use that", recorded.dump());
+}
+
 void RequireFingerprint(const fs::path& folder, const Manifest& manifest, const char* part, const std::string& given) {
   const std::string recorded = Recorded(manifest.fingerprints, part);
   if (recorded == given) return;

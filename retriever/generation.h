@@ -22,6 +22,7 @@
 #include "core/file_stamp.h"
 #include "core/ids.h"
 #include "core/manifest.h"
+#include "model/text_encoder.h"
 
 namespace retro {
 
@@ -91,6 +92,10 @@ struct DatabaseGeneration {
 std::string PartName(uint64_t number);
 // DIR/removed/000007.removed
 std::string RemovedName(uint64_t generation);
+
+// What the chunks of a database were embedded in: `embed_precision` of its fingerprints, fp32 where there is none.
+// Chunks that are added later are embedded likewise; questions may be embedded in either. Throws Error(kCorruption).
+EncoderPrecision EmbeddedIn(const Manifest& manifest);
 
 // Throws Error(kInvalidArgument) showing both fingerprints when the manifest's of `part` ("tokenizer", "embedder") is
 // not the given one.

@@ -125,6 +125,7 @@ const Manifest& RetrievalDatabase::manifest() const { return state_->manifest; }
 const PartedChunks& RetrievalDatabase::chunks() const { return state_->chunks; }
 const Tokenizer& RetrievalDatabase::tokenizer() const { return *state_->tokenizer; }
 
+EncoderPrecision RetrievalDatabase::query_precision() const { return state_->embedder->precision(); }
 bool RetrievalDatabase::has_exact_distances() const {
   return std::ranges::all_of(state_->parts, [](const auto& part) { return part->has_exact_distances(); });
 }

@@ -48,6 +48,7 @@ class RetrievalDatabase {
   const Manifest& manifest() const;
   const PartedChunks& chunks() const;
   const Tokenizer& tokenizer() const;
+  EncoderPrecision query_precision() const;  // in which texts are embedded; the chunks': EmbeddedIn(manifest())
   // Whether all distances are those of the embeddings: they were kept, or the index is exact.
   bool has_exact_distances() const;
 

@@ -43,6 +43,30 @@ struct QuantizedRows {
   int64_t num_inputs;      // a multiple of 32
 };
 
+// Weights in 8 bits for int8_matmul.h: value = scale * q, |q| <= 127, with a scale for each output and group of inputs.
+// A panel holds one record for each group: for each four inputs, for each of 16 outputs, four signed bytes; then 16
+// fp32 scales and the 16 sums of the group's values. Inputs are filled up to a multiple of kPanel with zeros.
+constexpr int64_t kInt8Group = 128;
+constexpr int64_t kInt8Quad = 4;
+constexpr int64_t kInt8ScaleBytes = 2 * kPanel * sizeof(float);
+[[gnu::always_inline]] constexpr int64_t Int8Depth(int64_t num_inputs) {
+  return (num_inputs + kPanel - 1) / kPanel * kPanel;
+}
+// Fours of inputs in a group.
+[[gnu::always_inline]] constexpr int64_t Int8Quads(int64_t num_inputs, int64_t group) {
+  const int64_t rest = Int8Depth(num_inputs) - group * kInt8Group;
+  return (rest < kInt8Group ? rest : kInt8Group) / kInt8Quad;
+}
+
+// Rows of x in 8 bits: value = minimum + scale * q of its group, 0 <= q <= 255. A sum of a group's products stays below
+// 128 * 255 * 127 < 2^22: exact as an integer and as fp32.
+struct Int8Rows {
+  const uint32_t* words;  // [rows, row_words]: q in the order of the instruction set
+  const float* scales;    // [rows, num_groups]
+  const float* minimums;  // [rows, num_groups]
+  int64_t row_words, num_groups, num_inputs;
+};
+
 // One instruction set. Pointers need no alignment except where said.
 struct KernelTable {
   const char* name;
@@ -76,6 +100,14 @@ struct KernelTable {
   // c [num_rows, 16] with c_stride, of one panel.
   void (*integer_products)(const QuantizedFormat& format, const std::byte* panel, const QuantizedRows& x,
                            int64_t num_rows, float* c, int64_t c_stride);
+
+  int64_t quad_words;   // words of Int8Rows for four inputs
+  int64_t int8_panels;  // panels of one call that run best together
+  // One row of `count` inputs. Words of inputs beyond count may be of any value: `words` has room for Int8Depth(count).
+  void (*quantize_int8_row)(const float* x, int64_t count, uint32_t* words, float* scales, float* minimums);
+  // c [num_rows, 16 * num_panels] with c_stride; panels lie panel_bytes apart.
+  void (*int8_products)(const std::byte* panels, int64_t panel_bytes, int64_t num_panels, const Int8Rows& x,
+                        int64_t num_rows, float* c, int64_t c_stride);
 
   // Stores a tile of products: `columns` of them from output `first` on, in y at the place of column 0 of the output.
   void (*finish)(const float* c, int64_t c_stride, int64_t num_rows, int64_t columns, int64_t first,

@@ -8,6 +8,7 @@
 #include "model/kernels/kernels.h"
 #include "model/kernels/packed_format.h"
 #include "model/kernels/thread_buffer.h"
+#include "model/kernels/tiles.h"
 
 namespace retro {
 namespace kernels {
@@ -15,20 +16,11 @@ namespace {
 
 // Depth of one pass: a panel's part of 16 KiB and a tile's rows stay in the first-level cache.
 constexpr int64_t kDepthBlock = 256;
-// Rows of a block: their part of x, kDepthBlock deep, stays in the second-level cache.
-constexpr int64_t kRowBlock = 120;
-constexpr int64_t kMaxPanels = 8;
 // Up to so many rows weights go by once, as fast as the memory gives them.
 constexpr int64_t kStreamingRows = 24;
 // Rows of x that are held as integers at a time, and of them those that one task makes.
 constexpr int64_t kMaxIntegerRows = 960;
 constexpr int64_t kQuantizeRows = 16;
-
-int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-struct Tile {
-  int64_t first_row, num_rows, first_panel, num_panels;
-};
 
 struct Product {
   const KernelTable& kernels;
@@ -37,7 +29,7 @@ struct Product {
   int64_t num_rows, x_stride;
   float* y;
   int64_t y_stride;
-  const Epilogue& epilogue;
+  Epilogue epilogue;
 
   // Stores a tile's sums, [num_rows, num_panels * 16].
   void Finish(const Tile& tile, const float* sums) const {
@@ -90,28 +82,6 @@ void RunIntegerTile(const Product& product, const QuantizedRows& x, const Tile& 
   product.Finish(tile, sums);
 }
 
-// Panels of a tile: enough work for a thread to be worth waking, few enough for all threads to end together.
-int64_t PanelsPerTile(const Product& product, int64_t num_row_blocks, size_t num_threads) {
-  const int64_t tiles_wanted = 4 * static_cast<int64_t>(num_threads);
-  const int64_t panels = product.weights.num_panels() * num_row_blocks / tiles_wanted;
-  return std::clamp<int64_t>(panels, 1, kMaxPanels);
-}
-
-template <typename Run>
-void ForTiles(const Product& product, ThreadPool& pool, const Run& run_tile) {
-  const int64_t row_blocks = CeilDivide(product.num_rows, kRowBlock);
-  const int64_t panels = PanelsPerTile(product, row_blocks, pool.num_threads());
-  const int64_t panel_blocks = CeilDivide(product.weights.num_panels(), panels);
-  const auto run = [&](size_t index) {
-    const int64_t block = static_cast<int64_t>(index) / row_blocks, rows = static_cast<int64_t>(index) % row_blocks;
-    const int64_t first_row = rows * product.num_rows / row_blocks;
-    const int64_t first_panel = block * panels;
-    run_tile(Tile{first_row, (rows + 1) * product.num_rows / row_blocks - first_row, first_panel,
-                  std::min(panels, product.weights.num_panels() - first_panel)});
-  };
-  pool.ParallelFor(row_blocks * panel_blocks, std::ref(run));
-}
-
 // The rows of x as integers, in the calling thread's buffers.
 QuantizedRows QuantizeRows(const Product& product, ThreadPool& pool) {
   thread_local ThreadBuffer<int16_t> quants_buffer;
@@ -137,7 +107,8 @@ QuantizedRows QuantizeRows(const Product& product, ThreadPool& pool) {
 
 void IntegerProduct(const Product& product, ThreadPool& pool) {
   const QuantizedRows x = QuantizeRows(product, pool);
-  ForTiles(product, pool, [&](const Tile& tile) { RunIntegerTile(product, x, tile); });
+  ForTiles(product.num_rows, product.weights.num_panels(), pool,
+           [&](const Tile& tile) { RunIntegerTile(product, x, tile); });
 }
 
 }  // namespace
@@ -148,13 +119,15 @@ void MatMul(const KernelTable& kernels, const float* x, int64_t num_rows, int64_
   if (num_rows <= 0 || weights.num_outputs() == 0) return;
   Product product{kernels, weights.state(), x, num_rows, x_stride, y, y_stride, epilogue};
   if (!product.weights.quantized) {
-    return ForTiles(product, pool, [&](const Tile& tile) { RunGemmTile(product, tile); });
+    return ForTiles(num_rows, product.weights.num_panels(), pool,
+                    [&](const Tile& tile) { RunGemmTile(product, tile); });
   }
   for (; num_rows > 0; num_rows -= product.num_rows) {
     product.num_rows = std::min(num_rows, kMaxIntegerRows);
     IntegerProduct(product, pool);
     product.x += product.num_rows * x_stride;
     product.y += product.num_rows * y_stride;
+    if (epilogue.addend != nullptr) product.epilogue.addend += product.num_rows * epilogue.addend_stride;
   }
 }
 

@@ -15,6 +15,9 @@ constexpr int kLanes = 8;
 // A tile of 6 x 16 sums fills 12 of the 16 registers.
 constexpr int kTileRows = 6;
 constexpr int kTilePanels = 1;
+// Of products in 8 bits: 8 sums, and 4 vectors of weights.
+constexpr int kInt8TileRows = 4;
+constexpr int kInt8TilePanels = 1;
 
 inline Floats Load(const float* from) { return _mm256_loadu_ps(from); }
 inline void Store(float* to, Floats v) { _mm256_storeu_ps(to, v); }
@@ -61,6 +64,16 @@ inline Ints And(Ints a, Ints b) { return _mm256_and_si256(a, b); }
 inline Ints AddInts(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
 // sum + a.even * b.even + a.odd * b.odd of the 16-bit halves of each lane
 inline Ints AddPairProducts(Ints sum, Ints a, Ints b) { return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)); }
+// See int8_gemm-inl.h.
+constexpr int kQuadWords = 2;
+inline Ints FirstQuadPart(Ints v) { return _mm256_srai_epi16(_mm256_slli_epi16(v, 8), 8); }
+inline Ints SecondQuadPart(Ints v) { return _mm256_srai_epi16(v, 8); }
+inline Ints AddQuadProducts(Ints sum, Ints x, Ints weights) { return AddPairProducts(sum, x, weights); }
+inline void StoreQuants(uint32_t* to, Ints v) {
+  const __m128i shorts = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  const __m128i ordered = _mm_shufflehi_epi16(_mm_shufflelo_epi16(shorts, 0xd8), 0xd8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), ordered);
+}
 // Keeps the compiler from adding up products in another order, which needs more registers than there are.
 inline void Settle(Ints& v) { asm("" : "+x"(v)); }
 // The 16 bits of the even (low) or odd (high) half of each lane, signed.

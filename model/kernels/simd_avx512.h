@@ -19,6 +19,9 @@ constexpr int kLanes = 16;
 // A tile of 12 x 32 sums fills 24 of the 32 registers.
 constexpr int kTileRows = 12;
 constexpr int kTilePanels = 2;
+// Of products in 8 bits: the same.
+constexpr int kInt8TileRows = 12;
+constexpr int kInt8TilePanels = 2;
 
 inline Floats Load(const float* from) { return _mm512_loadu_ps(from); }
 inline void Store(float* to, Floats v) { _mm512_storeu_ps(to, v); }
@@ -61,6 +64,14 @@ inline Ints And(Ints a, Ints b) { return _mm512_and_si512(a, b); }
 inline Ints AddInts(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
 // sum + a.even * b.even + a.odd * b.odd of the 16-bit halves of each lane
 inline Ints AddPairProducts(Ints sum, Ints a, Ints b) { return _mm512_dpwssd_epi32(sum, a, b); }
+// See int8_gemm-inl.h.
+constexpr int kQuadWords = 1;
+inline Ints FirstQuadPart(Ints v) { return v; }
+inline Ints SecondQuadPart(Ints v) { return v; }
+inline Ints AddQuadProducts(Ints sum, Ints x, Ints weights) { return _mm512_dpbusd_epi32(sum, x, weights); }
+inline void StoreQuants(uint32_t* to, Ints v) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(v));
+}
 // Keeps the compiler from adding up products in another order, which needs more registers than there are.
 inline void Settle(Ints& v) { asm("" : "+v"(v)); }
 // The 16 bits of the even (low) or odd (high) half of each lane, signed.

@@ -22,6 +22,8 @@ using Ints = int32_t __attribute__((vector_size(16)));
 using Shorts = int16_t __attribute__((vector_size(16)));
 constexpr int kTileRows = 3;
 constexpr int kTilePanels = 1;
+constexpr int kInt8TileRows = 2;
+constexpr int kInt8TilePanels = 1;
 
 template <typename V>
 V LoadAs(const void* from) {
@@ -85,6 +87,15 @@ inline Ints AddPairProducts(Ints sum, Ints a, Ints b) {
 #else
   return sum + EvenShorts(a) * EvenShorts(b) + OddShorts(a) * OddShorts(b);
 #endif
+}
+// See int8_gemm-inl.h.
+constexpr int kQuadWords = 2;
+inline Ints FirstQuadPart(Ints v) { return reinterpret_cast<Ints>((reinterpret_cast<Shorts>(v) << 8) >> 8); }
+inline Ints SecondQuadPart(Ints v) { return reinterpret_cast<Ints>(reinterpret_cast<Shorts>(v) >> 8); }
+inline Ints AddQuadProducts(Ints sum, Ints x, Ints weights) { return AddPairProducts(sum, x, weights); }
+inline void StoreQuants(uint32_t* to, Ints v) {
+  to[0] = static_cast<uint32_t>(v[0] | v[2] << 16);
+  to[1] = static_cast<uint32_t>(v[1] | v[3] << 16);
 }
 inline Floats ToFloats(Ints v) { return __builtin_convertvector(v, Floats); }
 inline Ints Round(Floats v) {

@@ -3,6 +3,7 @@
 
 #include "model/kernels/attention-inl.h"
 #include "model/kernels/gemm-inl.h"
+#include "model/kernels/int8_gemm-inl.h"
 #include "model/kernels/kernels.h"
 #include "model/kernels/quantized-inl.h"
 #include "model/kernels/vector_ops-inl.h"
@@ -18,6 +19,10 @@ constexpr KernelTable MakeTable(const char* name) {
           .dequantize = DequantizeRecords,
           .quantize_row = QuantizeRow,
           .integer_products = IntegerProducts,
+          .quad_words = kQuadWords,
+          .int8_panels = kInt8TilePanels,
+          .quantize_int8_row = QuantizeInt8Row,
+          .int8_products = Int8Products,
           .finish = Finish,
           .rms_norm = RmsNorm,
           .layer_norm = LayerNorm,

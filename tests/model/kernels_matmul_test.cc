@@ -152,6 +152,19 @@ TEST_P(MatMulTest, EveryEpilogueOnEveryPath) {
   }
 }
 
+// More rows than are held as integers at a time.
+TEST_P(MatMulTest, AddendsGoWithTheirRowsHoweverManyTheseAre) {
+  constexpr int64_t kRows = 1000, kOutputs = 16, kInputs = 32;
+  const OwnedTensor tensor = RandomTensor(DataType::kQ8_0, kOutputs, kInputs, 5);
+  const PackedMatrix packed = Pack(tensor.view, one_);
+  const auto x = RandomFloats(kRows * kInputs, 7), addend = RandomFloats(kRows * kOutputs, 9);
+  std::vector<float> plain(kRows * kOutputs), added = plain;
+  kernels::MatMul(*GetParam(), x.data(), kRows, kInputs, packed, plain.data(), kOutputs, {}, one_);
+  kernels::MatMul(*GetParam(), x.data(), kRows, kInputs, packed, added.data(), kOutputs,
+                  {.addend = addend.data(), .addend_stride = kOutputs}, three_);
+  for (int64_t i = 0; i < kRows * kOutputs; ++i) ASSERT_FLOAT_EQ(added[i], plain[i] + addend[i]) << i / kOutputs;
+}
+
 // With the identity as weights, y is the activation of x.
 TEST_P(MatMulTest, GeluIsExactToAMillionth) {
   constexpr int64_t kWidth = 512;
