@@ -20,7 +20,6 @@ constexpr const char* kInt8Folder = "embeddings8";
 constexpr const char* kLexicalFolder = "lexical";
 constexpr const char* kIndexFile = "vectors.index";
 constexpr BuildShare kAll{};
-constexpr size_t kMergeShare = 4;  // of the memory, for entries of lists
 // With the default options 4.2 M tokens: seconds of work, and few table files at a billion tokens.
 constexpr uint64_t kEmbeddingBlocksPerChunkBlock = 16;
 
@@ -168,7 +167,7 @@ BuildBlock BuildJob::MakeIndex() {
   if (has_codes_) {
     RequireBlock(TrainedBlock(), "train");
     VectorIndex trained = VectorIndex::Load(TrainedBlock().folder() / kIndexFile);
-    MergeCodes(codes, trained, options_.memory_bytes / kMergeShare, maker.folder() / kIndexFile);
+    MergeCodes(codes, trained, vectors_.merge_bytes(), maker.folder() / kIndexFile);
   } else {
     BuildVectorIndex(OpenEmbeddings(), vectors_, pool_).index.Save(maker.folder() / kIndexFile);
   }

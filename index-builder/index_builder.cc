@@ -22,7 +22,7 @@ constexpr const char* kBlocksFolder = "blocks";
 constexpr const char* kCorpusFolder = "corpus";
 constexpr const char* kEmbeddingsFolder = "embeddings";
 constexpr const char* kManifestFile = "manifest.json";
-constexpr size_t kMappedShare = 4;  // of the memory, for pages of mapped files
+constexpr size_t kMappedShare = 8;  // of the memory, for pages of mapped files
 
 bool IsCorpusFolder(const std::vector<fs::path>& inputs) {
   return inputs.size() == 1 && fs::is_directory(inputs[0]) && Manifest::Exists(inputs[0]);

@@ -21,7 +21,6 @@ constexpr const char* kChunksFolder = "chunks";
 constexpr const char* kEmbeddingsFolder = "embeddings";
 constexpr const char* kIndexFile = "vectors.index";
 constexpr const char* kCodesFolder = "codes";  // until the index is merged from them
-constexpr size_t kMergeShare = 4;              // of the memory, for entries of lists
 
 void LogRecall(const RecallCurve& curve, double target) {
   const SearchOptions& search = curve.chosen.search;
@@ -112,8 +111,7 @@ nlohmann::json WritePartIndex(const fs::path& folder, int64_t dim, const IndexOp
     SingleProcess alone;
     VectorIndex trained = TrainVectorIndex(embeddings, vectors, pool, alone);
     const fs::path codes = folder / kCodesFolder;
-    MergeCodeFiles(trained, EncodeRows(trained, embeddings, codes, pool), options.memory_bytes / kMergeShare,
-                   folder / kIndexFile);
+    MergeCodeFiles(trained, EncodeRows(trained, embeddings, codes, pool), vectors.merge_bytes(), folder / kIndexFile);
     RemoveAll(codes);
   } else {
     BuildVectorIndex(embeddings, vectors, pool).index.Save(folder / kIndexFile);
