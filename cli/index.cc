@@ -126,7 +126,9 @@ void AddBuild(CLI::App& index, const GlobalOptions& globals) {
                   "Put the document's title before the text that is embedded");
   build->add_flag("--lexical", options->index.lexical,
                   "Also make a lexical index of the chunks' words, for retro search --lexical");
-  build->add_option("--memory", options->memory_mb, "MiB that a stage may hold besides the index itself")
+  build
+      ->add_option("--memory", options->memory_mb,
+                   "MiB that a stage may hold besides the encoder and, at the end, the index itself")
       ->check(CLI::Range(64, 1 << 22))
       ->capture_default_str();
   build->add_option("--block-chunks", options->index.block_chunks, "Chunks embedded as one resumable block")

@@ -127,7 +127,9 @@ void AddImport(CLI::App& index, const GlobalOptions& globals) {
       ->capture_default_str();
   command->add_option("--min-cosine", options->import.min_cosine, "That a compared chunk must have with its row")
       ->capture_default_str();
-  command->add_option("--memory", options->memory_mb, "MiB that a stage may hold besides the index itself")
+  command
+      ->add_option("--memory", options->memory_mb,
+                   "MiB that a stage may hold besides the encoder and, at the end, the index itself")
       ->check(CLI::Range(64, 1 << 22))
       ->capture_default_str();
   command->callback([options, &globals] { Import(*options, globals); });

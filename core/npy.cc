@@ -91,7 +91,7 @@ NpyFile::NpyFile(const std::filesystem::path& path) : file_(path, MappedFile::Ac
   }
 }
 
-void NpyFile::GetRow(uint64_t row, std::span<float> out) const {
+void NpyFile::GetRows(uint64_t row, std::span<float> out) const {
   if (out.empty()) return;
   std::memcpy(out.data(), file_.bytes().data() + data_offset_ + row * num_columns_ * sizeof(float), out.size_bytes());
 }
@@ -101,10 +101,7 @@ NpyMatrix ReadNpy(const std::filesystem::path& path) {
   NpyMatrix matrix{.values = std::vector<float>(file.num_rows() * file.num_columns()),
                    .num_rows = file.num_rows(),
                    .num_columns = file.num_columns()};
-  const std::span<float> values(matrix.values);
-  for (uint64_t row = 0; row < file.num_rows(); ++row) {
-    file.GetRow(row, values.subspan(row * file.num_columns(), file.num_columns()));
-  }
+  file.GetRows(0, matrix.values);
   return matrix;
 }
 

@@ -32,8 +32,9 @@ class NpyFile {
 
   uint64_t num_rows() const { return num_rows_; }
   uint64_t num_columns() const { return num_columns_; }
-  // REQUIRES: row < num_rows(), out.size() == num_columns()
-  void GetRow(uint64_t row, std::span<float> out) const;
+  // As many rows as `out` has room for, from `row` on. REQUIRES: they are there; out.size() is a multiple of
+  // num_columns()
+  void GetRows(uint64_t row, std::span<float> out) const;
 
  private:
   MappedFile file_;

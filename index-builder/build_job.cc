@@ -7,7 +7,6 @@
 #include "index-builder/code_stage.h"
 #include "index-builder/embedding_stage.h"
 #include "index-builder/lexical_builder.h"
-#include "index-builder/memory_shares.h"
 #include "index-builder/part_index.h"
 #include "retriever/database_files.h"
 
@@ -163,7 +162,7 @@ BuildBlock BuildJob::MakeIndex() {
   if (has_codes_) {
     RequireBlock(TrainedBlock(), "train");
     VectorIndex trained = VectorIndex::Load(TrainedBlock().folder() / kIndexFile);
-    MergeCodes(codes, trained, options_.memory_bytes / kMergeShare, maker.folder() / kIndexFile);
+    MergeCodes(codes, trained, vectors_.merge_bytes(), maker.folder() / kIndexFile);
   } else {
     BuildVectorIndex(OpenEmbeddings(), vectors_, pool_).index.Save(maker.folder() / kIndexFile);
   }

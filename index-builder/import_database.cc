@@ -16,9 +16,9 @@
 #include "datasets/byte_source.h"
 #include "datasets/line_reader.h"
 #include "index-builder/embedding_stage.h"
-#include "index-builder/memory_shares.h"
 #include "index-builder/part_writer.h"
 #include "index-builder/sample.h"
+#include "index-builder/vector_stage.h"
 #include "retriever/chunk_store.h"
 #include "retriever/database_files.h"
 #include "retriever/generation.h"
@@ -157,7 +157,7 @@ class Importer {
     EmbeddingBlocks blocks(folder_ / "embeddings", embedder_.dim(), options_.index.block_chunks);
     std::vector<float> row(rows.num_columns());
     for (uint64_t i = 0; i < rows.num_rows(); ++i) {
-      rows.GetRow(i, row);
+      rows.GetRows(i, row);
       blocks.Append(row);
     }
     blocks.Finish();
@@ -174,7 +174,7 @@ class Importer {
     }
     std::vector<float> row(rows.num_columns());
     for (uint64_t i = 0; i < rows.num_rows(); ++i) {
-      rows.GetRow(i, row);
+      rows.GetRows(i, row);
       for (const float value : row) {
         if (!std::isfinite(value)) {
           Throw(ErrorCode::kInvalidArgument, "{}: row {} has the value {}", path.string(), i, value);
@@ -221,7 +221,7 @@ class Importer {
         EmbedChunks(chunks, records, tokenizer_, embedder_, options_.index.embed_title, pool_);
     std::vector<float> row(rows.num_columns());
     for (size_t i = 0; i < records.size(); ++i) {
-      rows.GetRow(records[i].id.value, row);
+      rows.GetRows(records[i].id.value, row);
       double product = 0, norms[2] = {};
       for (size_t j = 0; j < row.size(); ++j) {
         const double a = row[j], b = own[i * row.size() + j];

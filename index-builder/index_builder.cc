@@ -9,8 +9,8 @@
 #include "core/staged_folder.h"
 #include "core/thread_pool.h"
 #include "index-builder/build_job.h"
-#include "index-builder/memory_shares.h"
 #include "index-builder/part_index.h"
+#include "index-builder/vector_stage.h"
 #include "retriever/database_files.h"
 #include "retriever/generation.h"
 

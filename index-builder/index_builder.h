@@ -49,7 +49,8 @@ struct IndexOptions {
   EmbeddingPrecision embedding_precision = EmbeddingPrecision::kHalf;
   bool embed_title = false;  // the document's title before the text that is embedded (the RETRO paper does not)
   bool lexical = false;      // make a lexical index as well (retriever/lexical_index.h)
-  // Bound on what a stage holds besides the index itself: the training sample and the blocks of embeddings.
+  // What a stage may hold besides the program, the encoder and, while recall is measured, the index: the training
+  // sample, blocks in the making, lists that are merged, and pages of mapped files.
   size_t memory_bytes = size_t{1} << 30;
   uint32_t block_chunks = 4096;  // of embeddings and codes: the unit of work, and what a kill can lose
   uint64_t training_chunks = 0;  // sampled to train the index; 0: as many as it wants. memory_bytes bounds both
@@ -70,7 +71,8 @@ struct IndexOptions {
 // when the database in `out` was changed since it was built (index-builder/database_updater.h).
 //
 // `ranks`: the processes that build together, all of which call this with the same arguments and see the folder: each
-// makes its share of the blocks; the first one trains, merges and measures. Returns on all when the database is there.
+// makes its share of the blocks, and they find the centroids of the lists together; the first one merges and measures.
+// Returns on all when the database is there.
 Manifest BuildIndex(const std::vector<std::filesystem::path>& inputs, const Tokenizer& tokenizer,
                     const Embedder& embedder, const std::filesystem::path& out, const IndexOptions& options,
                     ThreadPool& pool, Communicator& ranks);

@@ -5,7 +5,6 @@
 #include "core/log.h"
 #include "index-builder/code_file.h"
 #include "index-builder/code_stage.h"
-#include "index-builder/memory_shares.h"
 #include "index-builder/recall.h"
 #include "index-builder/recall_queries.h"
 #include "index-builder/vector_stage.h"
@@ -115,8 +114,7 @@ nlohmann::json WritePartIndex(const fs::path& folder, int64_t dim, const IndexOp
     SingleProcess alone;
     VectorIndex trained = TrainVectorIndex(embeddings, vectors, pool, alone);
     const fs::path codes = folder / kCodesFolder;
-    MergeCodeFiles(trained, EncodeRows(trained, embeddings, codes, pool), options.memory_bytes / kMergeShare,
-                   folder / kIndexFile);
+    MergeCodeFiles(trained, EncodeRows(trained, embeddings, codes, pool), vectors.merge_bytes(), folder / kIndexFile);
     RemoveAll(codes);
   } else {
     BuildVectorIndex(embeddings, vectors, pool).index.Save(folder / kIndexFile);

@@ -12,9 +12,9 @@
 namespace retro {
 namespace {
 
-// The sample is kept in half precision; of rows in single precision FAISS makes copies.
-constexpr size_t kSampleShare = 2;
-constexpr size_t kBatchShare = 8;
+// Of the memory. The sample is kept in half precision; of rows in single precision FAISS makes copies.
+constexpr size_t kSampleShare = 4;
+constexpr size_t kBatchShare = 16;
 constexpr uint64_t kMaxBatchRows = 65'536;
 // What FAISS trains a table of 256 codes on; those of 16 codes take 4,096.
 constexpr uint64_t kMaxCodeTrainingRows = 65'536;

@@ -13,12 +13,16 @@ namespace retro {
 
 class ThreadPool;
 
+inline constexpr size_t kMappedShare = 8;  // of a build's memory, for pages of mapped files
+
 struct VectorStageOptions {
   std::string factory;
   uint64_t training_chunks = 0;  // 0: as many as the index wants
   uint64_t seed = 0;
-  size_t memory_bytes = size_t{1} << 30;  // bound on the training sample, and on the rows added at once
+  size_t memory_bytes = size_t{1} << 30;  // of which the training sample takes a quarter, rows added at once a 16th
   int iterations = 10;                    // of k-means over the lists' centroids, as many as FAISS makes
+
+  size_t merge_bytes() const { return memory_bytes / 4; }  // for entries of lists, when codes are merged
 };
 
 struct BuiltIndex {

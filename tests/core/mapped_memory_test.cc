@@ -12,7 +12,7 @@
 namespace retro {
 namespace {
 
-constexpr size_t kFileBytes = size_t{32} << 20;
+constexpr size_t kFileBytes = size_t{8} << 20;
 
 class MappedMemoryTest : public testing::Test {
  protected:
@@ -49,7 +49,7 @@ TEST_F(MappedMemoryTest, WithinTheLimitAndWithoutOnePagesStay) {
 
 TEST_F(MappedMemoryTest, FilesMayBeUnmappedAndMovedWhileALimitIsKept) {
   const MappedMemoryLimit limit(0);
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 5; ++i) {
     MappedFile file(dir_ / "file");
     const MappedFile moved = std::move(file);
     EXPECT_EQ(Touch(moved), kFileBytes);

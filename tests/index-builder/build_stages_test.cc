@@ -124,6 +124,23 @@ TEST(BuildStages, RanksMakeTheSameBytes) {
   }
 }
 
+// FAISS alone trains these graphs and rotations by as many threads as there are, and differently by each number.
+TEST(BuildStages, RanksTrainGraphsOfCentroidsAndRotationsToTheSameBytes) {
+  StagedDatabase test;
+  for (const std::string factory : {"IVF8_HNSW8,PQ16x4fs", "PCA16,IVF8,PQ8x4fs"}) {
+    IndexOptions options = kOptions;
+    options.factory = factory;
+    const auto expected = test.Unbroken(options);
+    const fs::path out = test.folder / factory;
+    ThreadRanks(3).Run([&](Communicator& ranks) {
+      ThreadPool pool(2);
+      BuildIndex({test.input()}, test.tokenizer, *test.embedder, out, options, pool, ranks);
+    });
+    EXPECT_EQ(AllOf(out), expected) << factory;
+    fs::remove_all(test.folder / "unbroken");
+  }
+}
+
 TEST(BuildStages, IndexesWithoutListsOrTrainingAreBuiltByWorkersToo) {
   StagedDatabase test;
   for (const std::string factory : {"Flat", "SQ8", "HNSW8"}) {

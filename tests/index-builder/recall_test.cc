@@ -91,7 +91,7 @@ TEST_F(RecallTest, TrainingOnTooFewRowsIsRefusedWithTheNumbers) {
 
 TEST_F(RecallTest, TheTrainingSampleIsBoundedByMemory) {
   const HalfEmbeddings embeddings = Write(RandomRows(2000, 1));
-  const VectorStageOptions options{.factory = "IVF4,Flat", .memory_bytes = size_t{2} * 500 * kDim * sizeof(uint16_t)};
+  const VectorStageOptions options{.factory = "IVF4,Flat", .memory_bytes = size_t{4} * 500 * kDim * sizeof(uint16_t)};
   EXPECT_EQ(BuildVectorIndex(embeddings, options, pool_).training_vectors, 500u);
 }
 
