@@ -12,7 +12,7 @@
 #include "core/error.h"
 #include "core/thread_pool.h"
 #include "retriever/embedder.h"
-#include "retriever/nearest_rows.h"
+#include "retriever/faiss_nearest_rows.h"
 #include "retriever/vector_index.h"
 
 namespace retro {

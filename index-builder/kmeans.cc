@@ -11,7 +11,7 @@
 #include "core/interrupt.h"
 #include "core/progress.h"
 #include "core/thread_pool.h"
-#include "retriever/nearest_rows.h"
+#include "retriever/faiss_nearest_rows.h"
 
 namespace retro {
 namespace {

@@ -128,7 +128,7 @@ TEST(BuildStages, RanksMakeTheSameBytes) {
 TEST(BuildStages, RanksTrainGraphsOfCentroidsAndRotationsToTheSameBytes) {
   StagedDatabase test;
   for (const std::string factory : {"IVF8_HNSW8,PQ16x4fs", "PCA16,IVF8,PQ8x4fs"}) {
-    IndexOptions options = kOptions;
+    IndexOptions options = kStagedOptions;
     options.factory = factory;
     const auto expected = test.Unbroken(options);
     const fs::path out = test.folder / factory;

@@ -59,7 +59,7 @@ TEST(LexicalBuilder, ADatabaseOfSeveralPartsGetsOneAndRanksAsOneBuiltAtOnce) {
   test.BuildFrom(test.folder / "one", NumberedDocuments(0, 30), Lexical());
   test.BuildFrom(test.out(), NumberedDocuments(0, 11));
   test.Add(NumberedDocuments(11, 19));
-  EXPECT_ERROR(test.SearchTexts(*test.Open(), kByWords), ErrorCode::kInvalidArgument, "retro index lexical --db");
+  EXPECT_ERROR(test.SearchTexts(*test.Open(), kByWords), ErrorCode::kInvalidArgument, "retro index lexical");
   const auto before = test.Open();
   const UpdateReport report = test.MakeLexical();
   EXPECT_TRUE(report.changed);

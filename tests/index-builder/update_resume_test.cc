@@ -102,7 +102,7 @@ TEST(UpdateResume, TheFirstChangeOfABuiltDatabaseKilledAtAnyStepLeavesItAsItWas)
 }
 
 // The death test runs this program again, so the folder has to have the same name in both processes.
-fs::path SharedFolder() {
+fs::path UpdatedFolder() {
   constexpr const char* kVariable = "RETRO_KILLED_UPDATE_FOLDER";
   setenv(kVariable, (fs::temp_directory_path() / ("retro-killed-update-" + std::to_string(getpid()))).c_str(), 0);
   return std::getenv(kVariable);
@@ -111,7 +111,7 @@ fs::path SharedFolder() {
 TEST(UpdateResumeDeathTest, AProcessThatIsKilledOutrightGivesItsLockBackAndLosesNothing) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   UpdatedDatabase test;
-  const fs::path folder = SharedFolder(), db = folder / "db";
+  const fs::path folder = UpdatedFolder(), db = folder / "db";
   WriteText(folder / "input.jsonl", RandomDocuments(10, 20));
   WriteText(folder / "added.jsonl", RandomDocuments(14, 20));
   if (!Manifest::Exists(db)) {

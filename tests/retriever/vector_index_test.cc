@@ -9,7 +9,7 @@
 
 #include "core/file.h"
 #include "core/thread_pool.h"
-#include "retriever/nearest_rows.h"
+#include "retriever/faiss_nearest_rows.h"
 #include "retriever/reranked_search.h"
 #include "tests/retriever/random_vectors.h"
 #include "tests/testing/expect_error.h"

@@ -1,4 +1,4 @@
-#include "retriever/nearest_rows.h"
+#include "retriever/faiss_nearest_rows.h"
 
 #include <faiss/utils/Heap.h>
 #include <faiss/utils/distances.h>
