@@ -4,6 +4,7 @@
 #include "core/file.h"
 #include "core/manifest.h"
 #include "core/staged_folder.h"
+#include "model/export_tokenizer.h"
 #include "model/json_file.h"
 #include "model/load_tokenizer.h"
 #include "model/safetensors.h"
@@ -43,6 +44,15 @@ void AddFiles(const fs::path& folder, Manifest& manifest) {
   }
 }
 
+// The vocabulary inside a .gguf file is written anew: a checkpoint can be used by itself.
+void SaveTokenizer(const fs::path& tokenizer, int64_t context_len, const fs::path& folder) {
+  if (tokenizer.extension() == ".gguf") {
+    ExportTokenizer(tokenizer, *LoadTokenizer(tokenizer), context_len, folder);
+  } else {
+    CopyTokenizerFiles(tokenizer, folder);
+  }
+}
+
 }  // namespace
 
 void SaveCheckpoint(const fs::path& folder, const TrainableModel& model, const Moments& moments,
@@ -50,7 +60,8 @@ void SaveCheckpoint(const fs::path& folder, const TrainableModel& model, const M
   StagedFolder staged(folder, StagedFolder::Unpublished::kRemove);
   staged.Clear();
   model.Save(staged.path());
-  if (!model.has_lora()) CopyTokenizerFiles(tokenizer, staged.path());  // an adapter is used with its base's
+  // An adapter is used with its base's.
+  if (!model.has_lora()) SaveTokenizer(tokenizer, model.config().context_len, staged.path());
   WriteOptimizer(staged.path() / kOptimizer, moments);
   WriteFileAtomically(staged.path() / kState, state.dump(1) + "\n");
   Manifest manifest;
