@@ -7,6 +7,7 @@
 set -euo pipefail
 readonly root=$(cd "$(dirname "$0")/.." && pwd)
 [ $# -ge 1 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+source "$root/examples/corpus_with_neighbours.sh"
 readonly out=$1
 shift
 [ $# -gt 0 ] || set -- "$root/datasets/samples/wiki_vital_en.jsonl.gz"
@@ -23,13 +24,7 @@ mkdir -p "$out"
 # Made once: sentencepiece's result depends on the number of threads.
 [ -e "$out/tokenizer.model" ] ||
   "$RETRO" tokenizer train --input "$@" --out "$out/tokenizer.model" --type bpe --vocab-size "$VOCAB"
-"$RETRO" corpus build --input "$@" --tokenizer "$out/tokenizer.model" --append-eos --valid-fraction "$VALID_FRACTION" --out "$out/corpus"
-# The database holds the training documents only: what is held out is in neither.
-"$RETRO" index build --input "$out/corpus" --tokenizer "$out/tokenizer.model" --out "$out/db"
-for part in train valid; do
-  "$RETRO" neighbours build --corpus "$out/corpus" --part $part --db "$out/db" --seq-len "$SEQ_LEN" --k "$K" --rerank "$RERANK" \
-    --out "$out/neighbours-$part"
-done
+corpus_with_neighbours "$out" "$out/tokenizer.model" "$@"
 
 train() {  # NAME OPTION…
   local name=$1

@@ -21,6 +21,7 @@ namespace {
 constexpr const char* kCodesFile = "rows.codes";
 // Of a file that is made outside of a build's blocks.
 constexpr uint64_t kFileRows = 4096;
+
 VectorCodes EncodeBlock(const VectorIndex& trained, const BuildBlock& embeddings) {
   RequireBlock(embeddings, "embed");
   const fs::path path = EmbeddingsFile(embeddings);
@@ -91,4 +92,5 @@ std::vector<fs::path> EncodeRows(const VectorIndex& trained, const HalfEmbedding
   progress.Finish();
   return files;
 }
+
 }  // namespace retro

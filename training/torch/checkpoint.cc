@@ -7,6 +7,7 @@
 #include "model/export_tokenizer.h"
 #include "model/json_file.h"
 #include "model/load_tokenizer.h"
+#include "model/model_files.h"
 #include "model/safetensors.h"
 #include "training/run_folder.h"
 
@@ -46,7 +47,7 @@ void AddFiles(const fs::path& folder, Manifest& manifest) {
 
 // The vocabulary inside a .gguf file is written anew: a checkpoint can be used by itself.
 void SaveTokenizer(const fs::path& tokenizer, int64_t context_len, const fs::path& folder) {
-  if (tokenizer.extension() == ".gguf") {
+  if (IsGguf(tokenizer)) {
     ExportTokenizer(tokenizer, *LoadTokenizer(tokenizer), context_len, folder);
   } else {
     CopyTokenizerFiles(tokenizer, folder);
